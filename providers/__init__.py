@@ -1,0 +1,1 @@
+"""One folder per cloud. See README.md for how to write one."""

@@ -1,0 +1,1 @@
+"""headrace: decides where model replicas run across clouds, puts them there and keeps requests flowing."""

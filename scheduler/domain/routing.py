@@ -1,0 +1,64 @@
+"""What the edge needs to know: one value from which every Envoy file is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeEndpoint:
+    """A replica as the edge sees it.
+
+    Attributes:
+        address: ``host:port``.
+        weight: 0 to 100 within its locality; 0 or ``draining`` takes no new request but keeps those in flight.
+    """
+
+    replica: str
+    address: str
+    weight: int
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLocality:
+    """The endpoints of one cluster.
+
+    Attributes:
+        priority: 0 first; a higher one takes over when the lower ones are unhealthy.
+        weight: share of traffic among localities of the same priority.
+    """
+
+    cluster: str
+    provider: str
+    region: str
+    zone: str
+    weight: int
+    priority: int
+    endpoints: tuple[EdgeEndpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeBackend:
+    """One deployment as an upstream of the edge."""
+
+    deployment: str
+    model_name: str
+    localities: tuple[EdgeLocality, ...]
+    max_requests_per_endpoint: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRoute:
+    """A public model name and the deployments behind it, with their shares in percent of 100."""
+
+    model_name: str
+    backends: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """Everything the front door needs; the same value renders the same bytes."""
+
+    routes: tuple[EdgeRoute, ...] = ()
+    backends: tuple[EdgeBackend, ...] = ()
