@@ -1,0 +1,16 @@
+"""Residency: whose law applies where a node stands. Country codes are ISO 3166-1 alpha-2; ``EU`` stands for its members."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EU_MEMBERS = frozenset(
+    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()  # the 27 members, 2020-02-01
+)
+
+
+def within(jurisdiction: str, allowed: Sequence[str]) -> bool:
+    """True where the jurisdiction is one of the allowed ones; an empty list allows every place, an unknown place only that."""
+    if not allowed:
+        return True
+    return jurisdiction in allowed or ("EU" in allowed and jurisdiction in EU_MEMBERS)

@@ -1,0 +1,12 @@
+"""Chooses the cheapest placement that satisfies every rule, proves how good it is, and says why.
+
+A pure stage: a ``Snapshot`` goes in, a ``Target`` comes out. It knows nothing of databases, clouds or clocks.
+"""
+
+from scheduler.optimizer.check import check
+from scheduler.optimizer.conflict import conflict
+from scheduler.optimizer.search import SolveSettings
+from scheduler.optimizer.shapes import with_modelled_shapes
+from scheduler.optimizer.solve import solve
+
+__all__ = ["SolveSettings", "check", "conflict", "solve", "with_modelled_shapes"]

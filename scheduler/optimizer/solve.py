@@ -1,0 +1,92 @@
+"""From a snapshot to a ``Target``: search, then integers and names, then reasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+
+from scheduler.domain.plan import Placement, PoolTarget, Route, Target, Unmet
+from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.units import MICRO
+from scheduler.optimizer.explain import bindings, reasons
+from scheduler.optimizer.objective import cost_terms
+from scheduler.optimizer.problem import build, demand_classes
+from scheduler.optimizer.search import Solution, SolveSettings, solve_problem
+
+
+def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
+    """The cheapest placement under the snapshot's rules.
+
+    Demand that cannot be served appears in ``Target.unmet``, lowest priority first to be given up; it never disappears.
+    """
+    settings = settings or SolveSettings()
+    started = perf_counter()
+    problem = build(snapshot)
+    solution = solve_problem(problem, settings)
+    found_ms = round((perf_counter() - started) * 1000)
+    target = to_target(solution, found_ms)
+    if not settings.explain:
+        return target
+    return replace(target, reasons=reasons(solution, settings), bindings=bindings(solution, settings))
+
+
+def to_target(solution: Solution, solve_ms: int) -> Target:
+    """Integers and names instead of columns."""
+    problem = solution.problem
+    terms = cost_terms(problem, solution.replicas, solution.nodes)
+    objective = sum(term.micro_usd_per_h for term in terms)
+    # The bound may exceed the recomputed cost only by rounding and by best-effort penalties, which are no cost.
+    bound = min(objective, max(0, round(solution.bound_usd_per_h * MICRO)))
+    options = {option.key: option for option in problem.options}
+    placements = tuple(
+        Placement(option.deployment.id, option.shape.id, option.pool.id, option.pool.cluster.id, option.pool.offer.id, count)
+        for key, count in sorted(solution.replicas.items())
+        for option in (options[key],)
+    )
+    pools = tuple(
+        PoolTarget(pool.id, pool.cluster.id, pool.offer.id, solution.nodes.get(pool.id, 0), pool.existing, pool.list_price)
+        for pool in problem.pools
+        if solution.nodes.get(pool.id, 0) or pool.existing
+    )
+    return Target(
+        placements=placements,
+        pools=pools,
+        routes=_routes(solution),
+        unmet=_unmet(solution),
+        terms=terms,
+        objective_micro_usd_per_h=objective,
+        bound_micro_usd_per_h=bound,
+        gap=0.0 if objective == 0 else (objective - bound) / objective,
+        status=solution.status,
+        solve_ms=solve_ms,
+    )
+
+
+def _routes(solution: Solution) -> tuple[Route, ...]:
+    """Split every class's traffic over its origins in proportion to their demand; headroom is not traffic."""
+    classes = {d.id: demand_classes(d) for d in solution.problem.snapshot.deployments}
+    headroom = {d.id: d.headroom for d in solution.problem.snapshot.deployments}
+    routes = []
+    for (deployment, index, (_, pool, shape)), rate in sorted(solution.routed.items()):
+        demand = classes[deployment][index]
+        for origin in demand.demands:
+            share = rate / (1 + headroom[deployment]) * origin.tokens_per_s / demand.tokens_per_s
+            routes.append(Route(deployment, origin.origin, demand.bucket, pool, shape, share))
+    return tuple(routes)
+
+
+def _unmet(solution: Solution) -> tuple[Unmet, ...]:
+    """Missed wishes by deployment, priced at what serving that much would cost on the dearest allowed option."""
+    found = []
+    by_id = {d.id: d for d in solution.problem.snapshot.deployments}
+    for (name, what), amount in sorted(solution.missed.items()):
+        deployment = by_id[name]
+        kind, _, index = what.rpartition(" ")
+        bucket, origin = "", what
+        if kind == "demand":
+            demand = demand_classes(deployment)[int(index)]
+            bucket, origin = demand.bucket, ", ".join(d.origin for d in demand.demands)
+        rates = [(o.cost_share, o.shape.rate(bucket or "all")) for o in solution.problem.options_of[name]]
+        dearest = max((cost / rate for cost, rate in rates if rate > 0), default=0.0)
+        found.append(Unmet(name, origin, bucket, amount, round(amount * dearest * deployment.priority / 100)))
+    return tuple(found)
