@@ -203,7 +203,8 @@ class Deployment:
         priority: larger is more important; unmet demand is priced by it and shed lowest first.
         best_effort: may be left unserved when capacity or budget is short.
         budget_micro_usd_per_h: most that may be spent on it, None for no limit.
-        generation: increases with every change of the specification.
+        generation: increases with every change of what its replicas run (see ``runs``); a change of demand or of rules
+            moves or scales replicas, but restarts none.
     """
 
     id: str
@@ -224,6 +225,11 @@ class Deployment:
     price_book: PriceBook | None = None
     budget_micro_usd_per_h: int | None = None
     generation: int = 1
+
+    @property
+    def runs(self) -> tuple[object, ...]:
+        """Everything that needs a new engine process when it changes."""
+        return (self.model, self.engine, self.adapters, self.engine_args)
 
     @property
     def served(self) -> Served:

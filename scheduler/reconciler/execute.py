@@ -1,0 +1,61 @@
+"""The only part of the reconciler that touches the world: asks the providers, and never launches blindly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from scheduler.domain.errors import NotFoundError, ProviderError, TransientError
+from scheduler.domain.fleet import Node
+from scheduler.domain.ports import CloudNode, LaunchRequest, NodeLauncher
+from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome
+
+log = structlog.get_logger(__name__)
+
+CALL_TIMEOUT_S = 60.0
+Describe = Callable[[Node], LaunchRequest]
+"""Builds everything an adapter needs to launch this node; raises ProviderError where its cluster cannot be joined yet."""
+
+
+class Executor:
+    """Runs actions against the launchers of the configured accounts."""
+
+    def __init__(self, launchers: Mapping[tuple[str, str], NodeLauncher], describe: Describe) -> None:
+        """``launchers`` by (provider, account), as offer ids name them."""
+        self._launchers = launchers
+        self._describe = describe
+
+    async def run(self, actions: Sequence[Action]) -> list[Outcome]:
+        """Execute all, concurrently; every action yields an outcome."""
+        return list(await asyncio.gather(*(self._one(action) for action in actions)))
+
+    async def _one(self, action: Action) -> Outcome:
+        provider, account, region = action.node.offer_id.split("/")[:3]
+        launcher = self._launchers.get((provider, account))
+        if launcher is None:
+            return Outcome(action, error=NotFoundError(provider, f"no launcher is configured for account {account!r}"))
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                machine = await self._ask(launcher, action, region)
+        except TimeoutError:
+            return Outcome(action, error=TransientError(provider, f"no answer within {CALL_TIMEOUT_S:.0f} s"))
+        except ProviderError as error:
+            log.warning("action_failed", action=type(action).__name__, node=action.node.id, error=str(error))
+            return Outcome(action, error=error)
+        log.info("action_done", action=type(action).__name__, node=action.node.id, machine=machine.provider_node_id if machine else None)
+        return Outcome(action, machine)
+
+    async def _ask(self, launcher: NodeLauncher, action: Action, region: str) -> CloudNode | None:
+        node = action.node
+        if isinstance(action, LaunchNode):
+            return await launcher.launch(self._describe(node))
+        if isinstance(action, FindNode):
+            found = [machine for machine in await launcher.find(node.launch_token) if machine.running]
+            # Nothing carries the token, so the launch never took place: try again under the same token.
+            return found[0] if found else await launcher.launch(self._describe(node))
+        machines = [CloudNode(node.provider_node_id, node.launch_token, True, region, node.zone)] if node.provider_node_id else []
+        for machine in machines or await launcher.find(node.launch_token):
+            await launcher.terminate(machine)
+        return None

@@ -1,0 +1,105 @@
+"""Active transitions of nodes: launch by intent, find before trying again, release what is empty or doomed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from scheduler.domain.errors import AuthError, NotFoundError, QuotaExceededError, StockoutError
+from scheduler.domain.events import EventKind
+from scheduler.domain.fleet import Node
+from scheduler.domain.lifecycle import NODE_USABLE, NodeState, PlanState, ReplicaState
+from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome, TerminateNode
+from scheduler.reconciler.draft import Draft
+
+
+def advance_nodes(draft: Draft) -> list[Action]:
+    """Decide what to ask of the providers. Intent is stored (LAUNCHING) before the action is executed."""
+    actions: list[Action] = []
+    for node in list(draft.nodes.values()):
+        match node.state:
+            case NodeState.REQUESTED:
+                actions += _request(draft, node)
+            case NodeState.LAUNCHING:
+                # Stored by an earlier step, and no answer was stored: the call failed ambiguously or we crashed.
+                actions += _resume(draft, node)
+            case NodeState.JOINING if node.deadline is not None and draft.now > node.deadline:
+                _fail_replicas(draft, node, "its node never joined")
+                draft.node(node, NodeState.TERMINATING, "never joined its cluster")
+                draft.tell(EventKind.STOCKOUT, node.offer_id, f"node {node.id} never joined", offer=node.offer_id, cause="never joined")
+            case NodeState.INTERRUPTED | NodeState.READY | NodeState.JOINING if _releasable(draft, node):
+                draft.node(node, NodeState.TERMINATING, "released: empty")
+            case NodeState.LOST if not draft.live_on(node.id):
+                draft.node(node, NodeState.TERMINATING, node.reason)
+            case _:
+                pass
+    actions += [TerminateNode(node) for node in draft.nodes.values() if node.state is NodeState.TERMINATING]
+    return actions
+
+
+def _request(draft: Draft, node: Node) -> list[Action]:
+    if not draft.live_on(node.id):
+        draft.node(node, NodeState.TERMINATED, "no longer wanted", ended_at=draft.now)
+        return []
+    deadline = draft.now + timedelta(seconds=draft.sight.settings.launch_timeout_s)
+    return [LaunchNode(draft.node(node, NodeState.LAUNCHING, "asked its provider", deadline=deadline))]
+
+
+def _resume(draft: Draft, node: Node) -> list[Action]:
+    if node.deadline is not None and draft.now > node.deadline:
+        _fail_replicas(draft, node, "its node could not be launched in time")
+        draft.node(node, NodeState.TERMINATING, "no clear answer to the launch in time")
+        return []
+    return [FindNode(node)]
+
+
+def _releasable(draft: Draft, node: Node) -> bool:
+    """Empty, and either doomed or named by the plan for release, and not wanted by anything still to come."""
+    if draft.live_on(node.id):
+        return False
+    if node.state is NodeState.INTERRUPTED:
+        return True
+    plan = draft.plan
+    if plan is None or plan.state is not PlanState.APPLYING:
+        return False
+    return node.id in plan.releases or any(new.id == node.id for new in plan.new_nodes)
+
+
+def _fail_replicas(draft: Draft, node: Node, why: str) -> None:
+    for replica in draft.live_on(node.id):
+        state = ReplicaState.FAILED if replica.state is not ReplicaState.STOPPING else ReplicaState.LOST
+        if replica.state is ReplicaState.DRAINING:
+            state = ReplicaState.LOST
+        draft.replica(replica, state, why, weight=0, ended_at=draft.now)
+
+
+def absorb_outcome(draft: Draft, outcome: Outcome) -> None:
+    """Store what a provider answered."""
+    node = draft.nodes.get(outcome.action.node.id)
+    if node is None:
+        return
+    if isinstance(outcome.action, TerminateNode):
+        gone = outcome.error is None or isinstance(outcome.error, NotFoundError)
+        if node.state is NodeState.TERMINATING and gone:
+            draft.node(node, NodeState.TERMINATED, ended_at=draft.now)
+        return
+    if node.state is not NodeState.LAUNCHING:
+        return
+    if outcome.machine is not None:
+        deadline = draft.now + timedelta(seconds=draft.sight.settings.join_timeout_s)
+        draft.node(node, NodeState.JOINING, "launched", provider_node_id=outcome.machine.provider_node_id, deadline=deadline)
+        return
+    if outcome.error is None:
+        # A find that found nothing: the launch never happened, so it may be tried again under the same token.
+        draft.nodes[node.id] = replace(node, attempt=node.attempt + 1)
+        return
+    if isinstance(outcome.error, StockoutError | QuotaExceededError | AuthError | NotFoundError):
+        cause = type(outcome.error).__name__.removesuffix("Error").lower()
+        _fail_replicas(draft, node, f"its node could not be launched: {outcome.error}")
+        draft.node(node, NodeState.FAILED, str(outcome.error), ended_at=draft.now)
+        draft.tell(EventKind.STOCKOUT, node.offer_id, f"launch refused: {outcome.error}", offer=node.offer_id, cause=cause)
+
+
+def orphans(draft: Draft) -> set[str]:
+    """Launch tokens of machines that should exist; whatever else carries our tag belongs to nobody."""
+    return {node.launch_token for node in draft.nodes.values() if node.state in NODE_USABLE or node.state is NodeState.INTERRUPTED}

@@ -1,0 +1,122 @@
+"""One step of the reconciler: observe, advance, ask. Pure; the same sight gives the same step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from scheduler.domain.errors import ConflictError
+from scheduler.domain.events import EventKind
+from scheduler.domain.fleet import Node, Replica
+from scheduler.domain.lifecycle import PLAN_TRANSITIONS, MoveState, NodeState, PlanState, ReplicaState, check_transition
+from scheduler.domain.offer import Offer
+from scheduler.domain.plan import Plan
+from scheduler.domain.stores import ChangeSet
+from scheduler.reconciler.actions import Action, Outcome
+from scheduler.reconciler.draft import Draft
+from scheduler.reconciler.moves import abandon_new, advance_moves, drain_replicas
+from scheduler.reconciler.nodes import absorb_outcome, advance_nodes
+from scheduler.reconciler.observe import observe
+from scheduler.reconciler.sight import Sight
+from scheduler.reconciler.wishes import start_requested, write_wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Rows to write first, then actions to take."""
+
+    changes: ChangeSet
+    actions: tuple[Action, ...]
+
+
+def step(sight: Sight) -> Step:
+    """Compare and act once."""
+    draft = Draft(sight)
+    observe(draft)
+    advance_moves(draft)
+    drain_replicas(draft)
+    start_requested(draft)
+    actions = advance_nodes(draft)
+    write_wishes(draft)
+    return Step(draft.changes(), tuple(actions))
+
+
+def absorb(sight: Sight, outcomes: Sequence[Outcome]) -> ChangeSet:
+    """Rows to write for what the providers answered."""
+    draft = Draft(sight)
+    for outcome in outcomes:
+        absorb_outcome(draft, outcome)
+    return draft.changes()
+
+
+def accept(sight: Sight, plan: Plan, offers: dict[str, Offer], decided_by: str) -> ChangeSet:
+    """Begin a plan: its nodes and replicas become intent rows, and an unfinished plan gives way.
+
+    Moves of the older plan that have begun run to their end; those that have not are cancelled.
+
+    Raises:
+        ConflictError: the plan names an offer that is no longer known.
+        IllegalTransitionError: the plan was already decided otherwise.
+    """
+    draft = Draft(sight)
+    older = draft.plan
+    if older is not None and older.id != plan.id and older.state is PlanState.APPLYING:
+        for move in list(draft.moves.values()):
+            if move.plan == older.id and move.state is MoveState.REQUESTED:
+                draft.move(move, MoveState.CANCELLED, f"superseded by {plan.id}", ended_at=draft.now)
+                if move.new_replica not in {each.id for each in plan.new_replicas}:
+                    abandon_new(draft, move, f"superseded by {plan.id}")
+        draft.end_plan(PlanState.SUPERSEDED, f"plan {older.id} was superseded by {plan.id}")
+        superseded = draft.plan
+    else:
+        superseded = None
+    check_transition("plan", plan.id, PLAN_TRANSITIONS, plan.state, PlanState.APPLYING)
+    draft.plan = replace(plan, state=PlanState.APPLYING, decided_by=decided_by, epoch=sight.epoch)
+    for node in plan.new_nodes:
+        draft.nodes.setdefault(node.id, _new_node(draft, node.id, node.cluster, node.offer_id, offers))
+    start_s = {move.new_replica for move in plan.moves}
+    for new in plan.new_replicas:
+        if new.id in start_s:
+            draft.replicas.setdefault(new.id, _new_replica(draft, new.id, plan))
+    for move in plan.moves:
+        draft.moves.setdefault(move.id, move)
+    draft.tell(EventKind.PLAN_CHANGED, plan.id, f"plan {plan.id} is applied by {decided_by}: {len(plan.moves)} moves ({plan.trigger})",
+               state=PlanState.APPLYING.value, trigger=plan.trigger)  # fmt: skip
+    changes = draft.changes()
+    return replace(changes, plans=(*((superseded,) if superseded is not None else ()), *changes.plans))
+
+
+def _new_node(draft: Draft, identity: str, cluster: str, offer_id: str, offers: dict[str, Offer]) -> Node:
+    offer = offers.get(offer_id)
+    if offer is None:
+        raise ConflictError(f"offer {offer_id} is no longer known; make a new plan")
+    return Node(
+        id=identity,
+        cluster=cluster,
+        offer_id=offer_id,
+        instance_type=offer.instance_type,
+        zone=offer.zone,
+        capacity_type=offer.capacity_type,
+        price_micro_usd_per_h=offer.price_micro_usd_per_h,
+        state=NodeState.REQUESTED,
+        launch_token=f"headrace-{identity}",
+        requested_at=draft.now,
+    )
+
+
+def _new_replica(draft: Draft, identity: str, plan: Plan) -> Replica:
+    new = next(each for each in plan.new_replicas if each.id == identity)
+    settings = draft.sight.settings
+    deadline = draft.now + timedelta(seconds=settings.launch_timeout_s + settings.join_timeout_s)
+    return Replica(
+        id=new.id,
+        deployment=new.deployment,
+        shape=new.shape,
+        cluster=new.cluster,
+        nodes=new.nodes,
+        state=ReplicaState.REQUESTED,
+        generation=new.generation,
+        requested_at=draft.now,
+        deadline=deadline,
+    )
