@@ -284,8 +284,8 @@ class ApiKey:
     """A key as stored: only its hash.
 
     Attributes:
-        role: ``viewer`` reads, ``operator`` changes, ``agent`` speaks for ``subject`` (a cluster), ``client`` sends
-            requests as tenant ``subject``.
+        role: ``viewer`` reads, ``operator`` changes, ``agent`` speaks for ``subject`` (a cluster), ``node`` may
+            pass notices on for its cluster ``subject``, ``client`` sends requests as tenant ``subject``.
     """
 
     id: str

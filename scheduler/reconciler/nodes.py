@@ -8,7 +8,7 @@ from datetime import timedelta
 from scheduler.domain.errors import AuthError, NotFoundError, QuotaExceededError, StockoutError
 from scheduler.domain.events import EventKind
 from scheduler.domain.fleet import Node
-from scheduler.domain.lifecycle import NODE_USABLE, NodeState, PlanState, ReplicaState
+from scheduler.domain.lifecycle import NodeState, PlanState, ReplicaState
 from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome, TerminateNode
 from scheduler.reconciler.draft import Draft
 
@@ -98,8 +98,3 @@ def absorb_outcome(draft: Draft, outcome: Outcome) -> None:
         _fail_replicas(draft, node, f"its node could not be launched: {outcome.error}")
         draft.node(node, NodeState.FAILED, str(outcome.error), ended_at=draft.now)
         draft.tell(EventKind.STOCKOUT, node.offer_id, f"launch refused: {outcome.error}", offer=node.offer_id, cause=cause)
-
-
-def orphans(draft: Draft) -> set[str]:
-    """Launch tokens of machines that should exist; whatever else carries our tag belongs to nobody."""
-    return {node.launch_token for node in draft.nodes.values() if node.state in NODE_USABLE or node.state is NodeState.INTERRUPTED}

@@ -20,6 +20,7 @@ class ReconcileSettings:
         shift_step_s: how long old and new share traffic before all of it goes to the new replica.
         settle_s: how long a drained replica must look empty before it is stopped (the edge needs time to take a table).
         lost_after_s: a silent cluster is given up after this time even if nobody can say that its endpoints are dead.
+        token_prefix: how the launch tokens of this installation begin; it keeps two of them in one account apart.
         vanished_grace_s: how long a joined node may be missing from complete reports before it counts as lost.
     """
 
@@ -31,6 +32,7 @@ class ReconcileSettings:
     stop_timeout_s: float = 60
     lost_after_s: float = 300
     vanished_grace_s: float = 5.0
+    token_prefix: str = "headrace-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from scheduler.domain.events import EventKind
 from scheduler.domain.fleet import Node, Replica
 from scheduler.domain.lifecycle import PLAN_TRANSITIONS, MoveState, NodeState, PlanState, ReplicaState, check_transition
 from scheduler.domain.offer import Offer
-from scheduler.domain.plan import Plan
+from scheduler.domain.plan import NewReplica, Plan
 from scheduler.domain.stores import ChangeSet
 from scheduler.reconciler.actions import Action, Outcome
 from scheduler.reconciler.draft import Draft
@@ -60,31 +60,30 @@ def accept(sight: Sight, plan: Plan, offers: dict[str, Offer], decided_by: str) 
         IllegalTransitionError: the plan was already decided otherwise.
     """
     draft = Draft(sight)
-    older = draft.plan
-    if older is not None and older.id != plan.id and older.state is PlanState.APPLYING:
-        for move in list(draft.moves.values()):
-            if move.plan == older.id and move.state is MoveState.REQUESTED:
-                draft.move(move, MoveState.CANCELLED, f"superseded by {plan.id}", ended_at=draft.now)
-                if move.new_replica not in {each.id for each in plan.new_replicas}:
-                    abandon_new(draft, move, f"superseded by {plan.id}")
-        draft.end_plan(PlanState.SUPERSEDED, f"plan {older.id} was superseded by {plan.id}")
-        superseded = draft.plan
-    else:
-        superseded = None
+    _give_way(draft, plan)
+    older = draft.plan if draft.plan is not None and draft.plan.id != plan.id else None
     check_transition("plan", plan.id, PLAN_TRANSITIONS, plan.state, PlanState.APPLYING)
     draft.plan = replace(plan, state=PlanState.APPLYING, decided_by=decided_by, epoch=sight.epoch)
     for node in plan.new_nodes:
         draft.nodes.setdefault(node.id, _new_node(draft, node.id, node.cluster, node.offer_id, offers))
-    start_s = {move.new_replica for move in plan.moves}
     for new in plan.new_replicas:
-        if new.id in start_s:
-            draft.replicas.setdefault(new.id, _new_replica(draft, new.id, plan))
+        draft.replicas.setdefault(new.id, _new_replica(draft, new))
     for move in plan.moves:
         draft.moves.setdefault(move.id, move)
     draft.tell(EventKind.PLAN_CHANGED, plan.id, f"plan {plan.id} is applied by {decided_by}: {len(plan.moves)} moves ({plan.trigger})",
                state=PlanState.APPLYING.value, trigger=plan.trigger)  # fmt: skip
     changes = draft.changes()
-    return replace(changes, plans=(*((superseded,) if superseded is not None else ()), *changes.plans))
+    return replace(changes, plans=(*((older,) if older is not None else ()), *changes.plans))
+
+
+def _give_way(draft: Draft, plan: Plan) -> None:
+    """Cancel what other plans have not begun, and end the plan that was being applied."""
+    for move in list(draft.moves.values()):
+        if move.plan != plan.id and move.state is MoveState.REQUESTED:
+            draft.move(move, MoveState.CANCELLED, f"superseded by {plan.id}", ended_at=draft.now)
+            abandon_new(draft, move, f"superseded by {plan.id}")
+    if draft.plan is not None and draft.plan.id != plan.id and draft.plan.state is PlanState.APPLYING:
+        draft.end_plan(PlanState.SUPERSEDED, f"plan {draft.plan.id} was superseded by {plan.id}")
 
 
 def _new_node(draft: Draft, identity: str, cluster: str, offer_id: str, offers: dict[str, Offer]) -> Node:
@@ -100,13 +99,12 @@ def _new_node(draft: Draft, identity: str, cluster: str, offer_id: str, offers: 
         capacity_type=offer.capacity_type,
         price_micro_usd_per_h=offer.price_micro_usd_per_h,
         state=NodeState.REQUESTED,
-        launch_token=f"headrace-{identity}",
+        launch_token=f"{draft.sight.settings.token_prefix}{identity}",
         requested_at=draft.now,
     )
 
 
-def _new_replica(draft: Draft, identity: str, plan: Plan) -> Replica:
-    new = next(each for each in plan.new_replicas if each.id == identity)
+def _new_replica(draft: Draft, new: NewReplica) -> Replica:
     settings = draft.sight.settings
     deadline = draft.now + timedelta(seconds=settings.launch_timeout_s + settings.join_timeout_s)
     return Replica(

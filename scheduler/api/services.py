@@ -1,0 +1,93 @@
+"""What the routes may use. Bootstrap fills it; routes get it as a FastAPI dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from scheduler.domain.ports import Clock
+from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.stores import (
+    AgentStore,
+    EventLog,
+    EvidenceStore,
+    FleetStore,
+    KeyStore,
+    LeaseStore,
+    OfferStore,
+    PlanStore,
+    UsageStore,
+    WorkloadStore,
+)
+from scheduler.optimizer import SolveSettings
+
+
+class Stores(Protocol):
+    """The memory of the core, by port."""
+
+    @property
+    def offers(self) -> OfferStore: ...
+    @property
+    def evidence(self) -> EvidenceStore: ...
+    @property
+    def workload(self) -> WorkloadStore: ...
+    @property
+    def fleet(self) -> FleetStore: ...
+    @property
+    def plans(self) -> PlanStore: ...
+    @property
+    def agents(self) -> AgentStore: ...
+    @property
+    def events(self) -> EventLog: ...
+    @property
+    def leases(self) -> LeaseStore: ...
+    @property
+    def usage(self) -> UsageStore: ...
+    @property
+    def keys(self) -> KeyStore: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """How the door is kept.
+
+    Attributes:
+        open_on_loopback: requests from this machine's own loopback need no key. Never true on another address.
+        lease_s: how long an agent's report keeps its cluster alive.
+        front_door: URL where clients send prompts, for people to see; "" where no edge is configured.
+    """
+
+    open_on_loopback: bool = True
+    lease_s: float = 10.0
+    front_door: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a route needs.
+
+    Attributes:
+        snapshot: assembles the present snapshot. epoch: the leader epoch of this process, 0 where it does not lead.
+        facts: what this process is (version, role, what is simulated), shown by /v1/status.
+    """
+
+    stores: Stores
+    snapshot: Callable[[datetime], Awaitable[Snapshot]]
+    clock: Clock
+    epoch: Callable[[], int]
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    solving: SolveSettings = field(default_factory=SolveSettings)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def services(request: Request) -> Services:
+    """The services of the running application."""
+    found: Services = request.app.state.services
+    return found
+
+
+Use = Annotated[Services, Depends(services)]
