@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from scheduler.api.auth import Agent, Member
 from scheduler.api.services import Services, Use
@@ -18,7 +18,14 @@ from scheduler.runtime.protocol import DESIRED, NOTICE, OBSERVED
 router = APIRouter(prefix="/agent/v1/clusters/{cluster}", tags=["agents"], include_in_schema=False)
 
 POLL_S = 0.25
-Bytes = Annotated[bytes, Body(media_type="application/json")]
+
+
+async def _raw(request: Request) -> bytes:
+    """The body as it came: the wire's own adapters read it, so both ends agree by construction."""
+    return await request.body()
+
+
+Bytes = Annotated[bytes, Depends(_raw)]
 
 
 @router.get("/desired")

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_lat
 from scheduler.api.auth import Operator, Viewer, new_key
 from scheduler.api.fleet import is_paid
 from scheduler.api.services import Use
+from scheduler.demand import DemandView, observe
 from scheduler.domain.errors import HeadraceError
 from scheduler.domain.stores import ApiKey, Run
 from scheduler.domain.units import usd
@@ -95,6 +96,14 @@ async def margin(_: Viewer, use: Use, hours: Annotated[float, Query(gt=0, le=24 
         )
         for row in rows
     ]
+
+
+@router.get("/v1/demand")
+async def demand(_: Viewer, use: Use, minutes: Annotated[int, Query(ge=1, le=24 * 60)] = 15) -> list[DemandView]:
+    """Declared demand beside what the edge metered over the last full minutes."""
+    now, window = use.clock(), timedelta(minutes=minutes)
+    rows = await use.stores.usage.tokens(now - window - timedelta(minutes=1), now)
+    return observe((await use.stores.workload.workload()).deployments, rows, now, window)
 
 
 @router.get("/v1/runs")

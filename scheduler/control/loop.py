@@ -42,6 +42,7 @@ class LoopSettings:
     Attributes:
         lease_ttl_s: how long a silent leader keeps the lease.
         sweep_every_s: how often machines without a row are looked for.
+        stockout_memory: a stockout that soon after the last backoff is a further one, not a first one (a timedelta).
         retry_s: how long a node whose action failed is left alone.
         optimise_every_s: how often prices alone may propose a move; trouble is answered at once.
         automatic: False leaves every plan to a person.
@@ -53,6 +54,7 @@ class LoopSettings:
     optimise_every_s: float = 120.0
     sweep_every_s: float = 60.0
     retry_s: float = 5.0
+    stockout_memory: timedelta = timedelta(hours=2)
     automatic: bool = True
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     solving: SolveSettings = field(default_factory=SolveSettings)
@@ -111,6 +113,7 @@ class ControlLoop:
         self._swept_at: datetime | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._shapes: dict[str, EngineShape] = {}
+        self._prices: dict[str, int] = {}
         self._decided_on: Hashable | None = None
         self._trouble: Hashable | None = None
         self._decided_at: datetime | None = None
@@ -201,6 +204,7 @@ class ControlLoop:
             deployments={deployment.id: deployment for deployment in workload.deployments},
             shapes=self._shapes,
             launches=self._launches(workload),
+            prices=self._prices,
             settings=self._settings.reconcile,
         )
 
@@ -264,7 +268,8 @@ class ControlLoop:
 
     async def _learn(self, done: list[Outcome], now: datetime) -> None:
         """A refused launch caps its offer at once."""
-        caps = await self._stores.evidence.caps(now)
+        # A backoff that has just run out still counts: the next one in a row is longer.
+        caps = await self._stores.evidence.caps(now - self._settings.stockout_memory)
         for outcome in done:
             refused = isinstance(outcome.error, StockoutError | QuotaExceededError)
             if refused and not isinstance(outcome.action, TerminateNode):
@@ -301,6 +306,7 @@ class ControlLoop:
 
     async def _plan(self, sight: Sight, fleet: Fleet, trigger: str, now: datetime) -> Fleet:
         snapshot = await self._world.snapshot(now)
+        self._prices = {offer.id: offer.price_micro_usd_per_h for offer in snapshot.offers}
         context = PlanContext(f"p{now:%y%m%d%H%M%S}{snapshot.version % 1000:03d}", now, self._epoch, trigger)
         decision = await asyncio.to_thread(decide, snapshot, fleet.moves, context, self._settings.solving, self._settings.planning)
         plan = decision.plan

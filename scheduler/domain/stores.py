@@ -111,7 +111,7 @@ class WorkloadStore(Protocol):
     async def workload(self) -> Workload: ...
 
     async def put(self, workload: Workload) -> None:
-        """Insert or replace by id. A deployment whose specification differs gets the next generation; the given one is ignored."""
+        """Insert or replace by id. A deployment that runs something else (``Deployment.runs``) gets the next generation; the given one is ignored."""
         ...
 
     async def delete_deployment(self, deployment: str) -> None:
@@ -133,7 +133,11 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Everything one step of the loop decided; applied whole or not at all."""
+    """Everything one step of the loop decided; applied whole or not at all.
+
+    Attributes:
+        handled_notices: closed notices as ``node/kind``.
+    """
 
     clusters: tuple[Cluster, ...] = ()
     nodes: tuple[Node, ...] = ()

@@ -14,6 +14,7 @@ from scheduler.domain.snapshot import LaunchCap, Snapshot
 from scheduler.domain.units import usd_text
 from scheduler.domain.workload import Deployment, PlacementRules
 from scheduler.optimizer.problem import UNCAPPED, build
+from scheduler.optimizer.reduce import reduce
 from scheduler.optimizer.search import Solution, SolveSettings, solve_problem
 
 STOCK = "stock"
@@ -76,7 +77,7 @@ def _met(solution: Solution, deployment: Deployment) -> bool:
 
 
 def _solve(snapshot: Snapshot, deployment: Deployment, off: set[str], settings: SolveSettings) -> Solution:
-    return solve_problem(build(_relaxed(snapshot, deployment, off)), settings)
+    return solve_problem(reduce(build(_relaxed(snapshot, deployment, off))), settings)
 
 
 def _relaxed(snapshot: Snapshot, deployment: Deployment, off: set[str]) -> Snapshot:

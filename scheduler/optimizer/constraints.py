@@ -9,29 +9,45 @@ from ortools.math_opt.python import mathopt
 
 from scheduler.domain.workload import Deployment, FailureDomain
 from scheduler.optimizer.formulation import Formulation
-from scheduler.optimizer.problem import Option, Pool, loss_scenarios
+from scheduler.optimizer.problem import DemandClass, Option, Pool, loss_scenarios
 
 Constraint = Callable[[Formulation], None]
 
 
 def demand_is_served(f: Formulation) -> None:
-    """Routed traffic plus what is missed covers demand with headroom, class by class, within its residency.
+    """Served traffic plus what is missed covers demand with headroom, class by class, within its residency.
 
     sum(routed[class, option]) + missed[class] >= tokens_per_s[class] * (1 + headroom)
+
+    Where a deployment has a single class, all capacity it may use serves that class, and routed traffic is rate * replicas.
     """
     for deployment in f.problem.snapshot.deployments:
-        for index, demand in enumerate(f.classes[deployment.id]):
+        classes = f.classes[deployment.id]
+        for index, demand in enumerate(classes):
             wanted = demand.tokens_per_s * (1 + deployment.headroom)
             if wanted <= 0:
                 continue
-            served = []
-            for option in f.problem.options_of[deployment.id]:
-                if demand.allows(option.pool) and option.shape.rate(demand.bucket) > 0:
-                    key = (deployment.id, index, option.key)
-                    f.routed[key] = f.model.add_variable(lb=0, ub=wanted, name=f"route|{index}|{'|'.join(option.key)}")
-                    served.append(f.routed[key])
             missed = f.missed(deployment, f"demand {index}", wanted)
-            f.model.add_linear_constraint(mathopt.fast_sum(served) + missed >= wanted)
+            if len(classes) == 1:
+                served = capacity(f, demand, f.problem.options_of[deployment.id])
+            else:
+                served = _routed(f, deployment, index, wanted)
+            f.model.add_linear_constraint(served + missed >= wanted)
+
+
+def capacity(f: Formulation, demand: DemandClass, options: list[Option]) -> mathopt.LinearSum:
+    """Tokens per second that the replicas of these options could serve of one class alone."""
+    return mathopt.fast_sum([f.replicas[o.key] * o.shape.rate(demand.bucket) for o in options if demand.allows(o.pool)])
+
+
+def _routed(f: Formulation, deployment: Deployment, index: int, wanted: float) -> mathopt.LinearSum:
+    demand, served = f.classes[deployment.id][index], []
+    for option in f.problem.options_of[deployment.id]:
+        if demand.allows(option.pool) and option.shape.rate(demand.bucket) > 0:
+            key = (deployment.id, index, option.key)
+            f.routed[key] = f.model.add_variable(lb=0, ub=wanted, name=f"route|{index}|{'|'.join(option.key)}")
+            served.append(f.routed[key])
+    return mathopt.fast_sum(served)
 
 
 def throughput_is_not_exceeded(f: Formulation) -> None:
@@ -116,9 +132,14 @@ def losses_are_survived(f: Formulation) -> None:
 
 def _survive(f: Formulation, deployment: Deployment, name: str, left: list[Option], share: float) -> None:
     loads: dict[tuple[str, str, str], list[mathopt.LinearTerm]] = defaultdict(list)
-    for index, demand in enumerate(f.classes[deployment.id]):
+    classes = f.classes[deployment.id]
+    for index, demand in enumerate(classes):
         wanted = share * demand.tokens_per_s
         if wanted <= 0:
+            continue
+        missed = f.missed(deployment, f"{name} {index}", wanted)
+        if len(classes) == 1:
+            f.model.add_linear_constraint(capacity(f, demand, left) + missed >= wanted)
             continue
         served = []
         for option in left:
@@ -127,7 +148,6 @@ def _survive(f: Formulation, deployment: Deployment, name: str, left: list[Optio
                 variable = f.model.add_variable(lb=0, ub=wanted, name=f"survive|{name}|{index}|{'|'.join(option.key)}")
                 served.append(variable)
                 loads[option.key].append(variable * (1 / rate))
-        missed = f.missed(deployment, f"{name} {index}", wanted)
         f.model.add_linear_constraint(mathopt.fast_sum(served) + missed >= wanted)
     for key, terms in loads.items():
         f.model.add_linear_constraint(mathopt.fast_sum(terms) <= f.replicas[key])

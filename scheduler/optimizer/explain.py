@@ -14,13 +14,9 @@ from scheduler.domain.snapshot import LaunchCap, Snapshot
 from scheduler.domain.units import MICRO, usd_text
 from scheduler.optimizer.objective import minimise_cost
 from scheduler.optimizer.problem import Option, Pool, build
+from scheduler.optimizer.reduce import reduce
 from scheduler.optimizer.rules import rejected
 from scheduler.optimizer.search import Solution, SolveSettings, formulate, run, solve_problem
-
-FORCED_PER_DEPLOYMENT = 8
-"""How many rejected offers per deployment are re-solved, cheapest first; the others are compared by unit price."""
-
-MAX_BINDINGS = 12
 
 
 def reasons(solution: Solution, settings: SolveSettings) -> tuple[Reason, ...]:
@@ -35,7 +31,7 @@ def reasons(solution: Solution, settings: SolveSettings) -> tuple[Reason, ...]:
         others = sorted((o for o in best.values() if not solution.replicas.get(o.key)), key=lambda o: (_unit_price(o), o.key))
         found += [_chosen(solution, option) for option in chosen]
         for rank, option in enumerate(others):
-            found.append(_not_chosen(solution, settings, option, chosen, exact=rank < FORCED_PER_DEPLOYMENT))
+            found.append(_not_chosen(solution, settings, option, chosen, exact=rank < settings.exact_reasons))
     return tuple(found)
 
 
@@ -122,8 +118,8 @@ def bindings(solution: Solution, settings: SolveSettings) -> tuple[Binding, ...]
     if not solution.feasible:
         return ()
     found = []
-    for name, text, wider in list(_one_more(solution))[:MAX_BINDINGS]:
-        again = solve_problem(build(wider, solution.problem.relaxed), settings)
+    for name, text, wider in list(_one_more(solution))[: settings.max_bindings]:
+        again = solve_problem(reduce(build(wider, solution.problem.relaxed)), settings)
         saving = round((solution.objective_usd_per_h - again.objective_usd_per_h) * MICRO)
         if again.feasible and saving > 0:
             found.append(Binding(name, f"{text} saves {usd_text(saving, 4)}/h", saving))

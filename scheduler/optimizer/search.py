@@ -30,7 +30,8 @@ class SolveSettings:
     Attributes:
         node_limit: branch-and-bound nodes, the deterministic limit. relative_gap: stop when proven this close.
         time_limit_s: a safety net on top; a run that ends by it is not reproducible and says ``feasible``.
-        explain: also derive reasons and shadow prices by re-solving.
+        explain: also derive reasons and shadow prices by re-solving. exact_reasons: rejected offers per deployment, cheapest
+            first, whose reason is a re-solve; the others are compared by unit price. max_bindings: limits that are re-solved.
     """
 
     node_limit: int = 20_000
@@ -38,6 +39,8 @@ class SolveSettings:
     time_limit_s: float = 30.0
     seed: int = 1
     explain: bool = True
+    exact_reasons: int = 3
+    max_bindings: int = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def _extract(f: Formulation, result: mathopt.SolveResult) -> Solution:
     for (pool, _), variable in f.cuts.items():
         nodes[pool] = nodes.get(pool, 0) + round(values[variable])
     routed = {key: values[variable] for key, variable in f.routed.items() if values[variable] > 1e-9}
+    routed |= _spread_over_capacity(f, replicas)
     missed = {
         key: values[variable] for key, variable in f.shortage.items() if values[variable] > SHORTAGE_TOLERANCE * 10 * f.shortage_unit[key]
     }
@@ -137,6 +141,22 @@ def _extract(f: Formulation, result: mathopt.SolveResult) -> Solution:
         bound,
         "optimal" if optimal else "feasible",
     )
+
+
+def _spread_over_capacity(f: Formulation, replicas: dict[Key, int]) -> dict[tuple[str, int, Key], float]:
+    """Traffic of deployments with a single demand class: in proportion to what each placement can serve."""
+    routed: dict[tuple[str, int, Key], float] = {}
+    for deployment in f.problem.snapshot.deployments:
+        classes = f.classes[deployment.id]
+        if len(classes) != 1:
+            continue
+        demand = classes[0]
+        options = [o for o in f.problem.options_of[deployment.id] if replicas.get(o.key) and demand.allows(o.pool)]
+        able = {o.key: replicas[o.key] * o.shape.rate(demand.bucket) for o in options}
+        total = sum(able.values())
+        served = min(total, demand.tokens_per_s * (1 + deployment.headroom))
+        routed |= {(deployment.id, 0, key): served * part / total for key, part in able.items() if part > 0 and served > 0}
+    return routed
 
 
 def greedy_solution(problem: Problem) -> Solution:

@@ -11,6 +11,7 @@ from scheduler.domain.units import MICRO
 from scheduler.optimizer.explain import bindings, reasons
 from scheduler.optimizer.objective import cost_terms
 from scheduler.optimizer.problem import build, demand_classes
+from scheduler.optimizer.reduce import reduce
 from scheduler.optimizer.search import Solution, SolveSettings, solve_problem
 
 
@@ -21,7 +22,7 @@ def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
     """
     settings = settings or SolveSettings()
     started = perf_counter()
-    problem = build(snapshot)
+    problem = reduce(build(snapshot))
     solution = solve_problem(problem, settings)
     found_ms = round((perf_counter() - started) * 1000)
     target = to_target(solution, found_ms)

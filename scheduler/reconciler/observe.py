@@ -21,6 +21,7 @@ def observe(draft: Draft) -> None:
     for cluster in list(draft.clusters.values()):
         _cluster(draft, cluster)
     _notices(draft)
+    _prices(draft)
     for node in list(draft.nodes.values()):
         _node(draft, node)
     for replica in list(draft.replicas.values()):
@@ -61,14 +62,22 @@ def _notices(draft: Draft) -> None:
     for notice in draft.sight.notices:
         node = draft.nodes.get(notice.node)
         if node is None or node.state in NODE_ENDED or node.state is NodeState.TERMINATING:
-            draft.handled.append(notice.node)
+            draft.handled.append(f"{notice.node}/{notice.kind.value}")
             continue
         if notice.kind is EventKind.INTERRUPTION_NOTICE and node.state in (NodeState.READY, NodeState.JOINING):
             draft.node(node, NodeState.INTERRUPTED, notice.evidence, interrupted=True, deadline=notice.deadline)
         if notice.kind in TIGHTENING:
             deadline = notice.deadline.isoformat() if notice.deadline else None
             draft.tell(notice.kind, notice.node, notice.evidence, cluster=node.cluster, offer=node.offer_id, deadline=deadline)
-        draft.handled.append(notice.node)
+        draft.handled.append(f"{notice.node}/{notice.kind.value}")
+
+
+def _prices(draft: Draft) -> None:
+    """A spot node is billed at the present price of its market; other nodes keep the price they were launched at."""
+    for node in list(draft.nodes.values()):
+        price = draft.sight.prices.get(node.offer_id)
+        if node.capacity_type.revocable and price is not None and price != node.price_micro_usd_per_h and node.state not in NODE_ENDED:
+            draft.nodes[node.id] = replace(node, price_micro_usd_per_h=price)
 
 
 def _complete(draft: Draft, cluster: str) -> ObservedState | None:
@@ -147,6 +156,8 @@ def _follow(draft: Draft, replica: Replica, seen: ObservedReplica) -> None:
             draft.replicas[replica.id] = replace(replica, in_flight=load, pid=seen.pid)
         case (_, ReplicaState.FAILED):
             draft.replica(replica, ReplicaState.FAILED, seen.error or "the engine gave up", weight=0, ended_at=draft.now)
+        case (_, ReplicaState.LOST):
+            draft.replica(replica, ReplicaState.LOST, seen.error or "its node died", weight=0, ended_at=draft.now)
         case (ReplicaState.STARTING | ReplicaState.WARMING | ReplicaState.SUSPECT, ReplicaState.READY):
             draft.replica(replica, ReplicaState.READY, "answers prompts", ready_at=replica.ready_at or draft.now, deadline=None, **facts)
         case (ReplicaState.STARTING, ReplicaState.WARMING):

@@ -32,7 +32,7 @@ class ReconcileSettings:
     stop_timeout_s: float = 60
     lost_after_s: float = 300
     vanished_grace_s: float = 5.0
-    token_prefix: str = "headrace-"
+    token_prefix: str = "headrace-"  # noqa: S105 (a tag, not a secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Sight:
         observed: last report by cluster, with the end of the lease it came under.
         healthy: endpoints (``host:port``) the edge finds healthy; None where the edge cannot be asked.
         in_flight: requests by endpoint as the edge counts them.
+        prices: what offers cost now, micro-USD per hour, as far as known; spot nodes follow their market.
         launches: how to start an engine, by (deployment, shape).
     """
 
@@ -55,5 +56,6 @@ class Sight:
     notices: tuple[Notice, ...] = ()
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     shapes: Mapping[str, EngineShape] = field(default_factory=dict)
+    prices: Mapping[str, int] = field(default_factory=dict)
     launches: Mapping[tuple[str, str], EngineLaunch] = field(default_factory=dict)
     settings: ReconcileSettings = field(default_factory=ReconcileSettings)

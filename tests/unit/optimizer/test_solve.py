@@ -226,10 +226,18 @@ def test_contradicting_rules_are_named_with_what_resolves_them() -> None:
 
 def test_a_rejected_offer_says_the_price_that_would_win() -> None:
     cheap, dear = offer(usd=0.8), offer(usd=1.0, zone="us-east-1b")
-    target = solved(world(offers=[cheap, dear], deployments=[deployment()]))
+    caps = {cheap.id: LaunchCap(2, 1.0, "2 left")}
+    target = solved(world(offers=[cheap, dear], caps=caps, deployments=[deployment()]))
     no = next(reason for reason in target.reasons if reason.offer_id == dear.id)
     assert no.rule == "cost"
     assert "0.8" in no.would_change
+
+
+def test_the_same_hardware_at_a_higher_price_is_left_out_while_enough_is_in_stock() -> None:
+    cheap, dear = offer(usd=0.8), offer(usd=1.0, zone="us-east-1b", name="l4-large")
+    target = solved(world(offers=[cheap, dear], deployments=[deployment()]))
+    no = next(reason for reason in target.reasons if reason.offer_id == dear.id)
+    assert (no.rule, no.would_change) == ("dominated", "a node price below $0.8000/h")
 
 
 def test_nothing_to_place_is_an_empty_optimal_target() -> None:

@@ -1,0 +1,98 @@
+"""The one place where botocore's errors become the domain's, cause kept.
+
+Codes from the EC2 API reference, "Error codes for the Amazon EC2 API". Capacity errors arrive as HTTP 5xx, so the code
+decides before the status does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scheduler.domain.errors import (
+    AuthError,
+    NotFoundError,
+    ProviderDataError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitedError,
+    StockoutError,
+    TransientError,
+)
+
+PROVIDER = "aws"
+RATE_LIMIT_WAIT_S = 5.0
+"""EC2 refills its request bucket within seconds and sends no ``Retry-After``."""
+
+CODES: dict[str, type[ProviderError]] = {
+    **dict.fromkeys(
+        (
+            "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity", "InsufficientCapacity",
+            "InsufficientCapacityOnHost", "ReservationCapacityExceeded", "UnfulfillableCapacity", "SpotMaxPriceTooLow",
+            "Unsupported",
+        ),
+        StockoutError,
+    ),
+    **dict.fromkeys(
+        ("InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "MaxSpotFleetRequestCountExceeded",
+         "VolumeLimitExceeded", "AddressLimitExceeded", "NetworkInterfaceLimitExceeded"),
+        QuotaExceededError,
+    ),
+    **dict.fromkeys(
+        ("RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException",
+         "EC2ThrottledException", "RequestThrottled", "RequestThrottledException", "SlowDown"),
+        RateLimitedError,
+    ),
+    **dict.fromkeys(
+        ("AuthFailure", "UnauthorizedOperation", "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "AccessDenied",
+         "AccessDeniedException", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException", "PendingVerification",
+         "Blocked", "MissingAuthenticationToken", "InvalidSignatureException", "IncompleteSignature", "RequestExpired"),
+        AuthError,
+    ),
+    **dict.fromkeys(("InvalidInstanceID.NotFound", "NoSuchResourceException", "InvalidCapacityReservationId.NotFound"), NotFoundError),
+    **dict.fromkeys(
+        ("InternalError", "InternalFailure", "InternalServerError", "ServiceUnavailable", "Unavailable", "RequestTimeout",
+         "RequestTimeoutException", "ServiceException"),
+        TransientError,
+    ),
+}  # fmt: skip
+
+
+def error_of(code: str, status: int, message: str) -> ProviderError:
+    """The domain's error for an EC2 code and status; an unknown code with 5xx is transient, any other unusable."""
+    kind = CODES.get(code)
+    if kind is None:
+        kind = TransientError if status >= 500 else ProviderDataError
+    if kind is RateLimitedError:
+        return RateLimitedError(PROVIDER, message, code, retry_after_s=RATE_LIMIT_WAIT_S)
+    return kind(PROVIDER, message, code)
+
+
+@contextmanager
+def mapped(call: str) -> Iterator[None]:
+    """Run SDK calls and raise the domain's errors.
+
+    Args:
+        call: what was called, for the message.
+    """
+    from botocore import exceptions as foreign
+
+    try:
+        yield
+    except foreign.ClientError as error:
+        body = error.response.get("Error", {})
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise error_of(str(body.get("Code", "")), status, f"{call}: {body.get('Message', error)}") from error
+    except (
+        foreign.NoCredentialsError,
+        foreign.PartialCredentialsError,
+        foreign.CredentialRetrievalError,
+        foreign.ProfileNotFound,
+        foreign.TokenRetrievalError,
+        foreign.NoAuthTokenError,
+    ) as error:
+        raise AuthError(PROVIDER, f"{call}: {error}") from error
+    except (foreign.HTTPClientError, foreign.IncompleteReadError) as error:
+        raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except foreign.BotoCoreError as error:
+        raise ProviderDataError(PROVIDER, f"{call}: {error}") from error

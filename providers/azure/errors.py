@@ -1,0 +1,92 @@
+"""The one place where azure-core's errors become the domain's, cause kept.
+
+Classified by ``error.code``, not by status: stockouts and quota come as 409, and ``AllocationFailed`` arrives from a polled
+operation whose status is 200. Codes from "Resolve errors in Azure Resource Manager" and "Troubleshoot allocation failures".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from providers.http import retry_after_s
+from scheduler.domain.errors import (
+    AuthError,
+    NotFoundError,
+    ProviderDataError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitedError,
+    StockoutError,
+    TransientError,
+)
+
+PROVIDER = "azure"
+CODES: dict[str, type[ProviderError]] = {
+    **dict.fromkeys(
+        ("SkuNotAvailable", "AllocationFailed", "ZonalAllocationFailed", "OverconstrainedAllocationRequest",
+         "OverconstrainedZonalAllocationRequest", "SpotNoCapacity", "CapacityReservationGroupFull"),
+        StockoutError,
+    ),
+    **dict.fromkeys(("QuotaExceeded", "ResourceQuotaExceeded", "VMSizeQuotaExceeded", "SpotQuotaExceeded"), QuotaExceededError),
+    **dict.fromkeys(
+        ("TooManyRequests", "SubscriptionRequestsThrottled", "ResourceRequestsThrottled", "RetryableErrorDueToAnotherOperation"),
+        RateLimitedError,
+    ),
+    **dict.fromkeys(
+        ("AuthorizationFailed", "LinkedAuthorizationFailed", "InvalidAuthenticationToken", "InvalidAuthenticationTokenTenant",
+         "ExpiredAuthenticationToken", "AuthenticationFailed", "SubscriptionNotFound", "ReadOnlyDisabledSubscription",
+         "MissingSubscriptionRegistration"),
+        AuthError,
+    ),
+    **dict.fromkeys(("ResourceNotFound", "NotFound", "ResourceGroupNotFound"), NotFoundError),
+    **dict.fromkeys(("InternalServerError", "InternalExecutionError", "ServerTimeout", "OperationPreempted", "Conflict"), TransientError),
+}  # fmt: skip
+STATUSES: dict[int, type[ProviderError]] = {
+    401: AuthError,
+    403: AuthError,
+    404: NotFoundError,
+    408: TransientError,
+    429: RateLimitedError,
+}
+
+
+def error_of(code: str, status: int, message: str, wait_s: float = 5.0) -> ProviderError:
+    """The domain's error for an Azure code and status.
+
+    ``OperationNotAllowed`` means quota when its message says so, and something we asked wrongly otherwise.
+    """
+    if code == "OperationNotAllowed" and "quota" in message.lower():
+        return QuotaExceededError(PROVIDER, message, code)
+    kind = CODES.get(code) or STATUSES.get(status) or (TransientError if status >= 500 else ProviderDataError)
+    if kind is RateLimitedError:
+        return RateLimitedError(PROVIDER, message, code, retry_after_s=wait_s)
+    return kind(PROVIDER, message, code)
+
+
+@contextmanager
+def mapped(call: str) -> Iterator[None]:
+    """Run SDK calls and raise the domain's errors.
+
+    Args:
+        call: what was called, for the message.
+    """
+    from azure.core import exceptions as foreign
+
+    try:
+        yield
+    except foreign.HttpResponseError as error:
+        code = str(getattr(error.error, "code", "") or "")
+        headers = getattr(error.response, "headers", None) or {}
+        wait_s = retry_after_s(str(headers.get("Retry-After", "")), default_s=5.0)
+        if isinstance(error, foreign.ClientAuthenticationError):
+            raise AuthError(PROVIDER, f"{call}: {_first_line(error)}", code) from error
+        raise error_of(code, error.status_code or 0, f"{call}: {_first_line(error)}", wait_s) from error
+    except (foreign.ServiceRequestError, foreign.ServiceResponseError, foreign.IncompleteReadError) as error:
+        raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except (foreign.DecodeError, foreign.DeserializationError) as error:
+        raise ProviderDataError(PROVIDER, f"{call}: {type(error).__name__}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "message", error)).splitlines()[0][:300]

@@ -1,0 +1,83 @@
+"""The one place where Google's errors become the domain's, cause kept.
+
+A 403 of quota and one of rate limit differ only in ``errors[0].reason``; stockouts arrive in a finished operation, with the
+HTTP status of success. Reasons and codes from "Troubleshooting resource availability" and "Compute Engine API errors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scheduler.domain.errors import (
+    AuthError,
+    NotFoundError,
+    ProviderDataError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitedError,
+    StockoutError,
+    TransientError,
+)
+
+PROVIDER = "gcp"
+RATE_LIMIT_WAIT_S = 5.0
+CODES: dict[str, type[ProviderError]] = {
+    **dict.fromkeys(
+        ("ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "RESOURCE_NOT_READY", "VM_MIN_COUNT_NOT_REACHED",
+         "STOCKOUT", "RESOURCE_POOL_EXHAUSTED", "UNSUPPORTED_OPERATION"),
+        StockoutError,
+    ),
+    **dict.fromkeys(("QUOTA_EXCEEDED", "quotaExceeded", "LIMIT_EXCEEDED", "limitExceeded"), QuotaExceededError),
+    **dict.fromkeys(
+        ("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "concurrentLimitExceeded", "dailyLimitExceeded"),
+        RateLimitedError,
+    ),
+    **dict.fromkeys(("forbidden", "authError", "required", "accessNotConfigured", "PERMISSIONS_ERROR"), AuthError),
+    **dict.fromkeys(("notFound", "RESOURCE_NOT_FOUND"), NotFoundError),
+    **dict.fromkeys(("backendError", "internalError", "INTERNAL_ERROR", "RESOURCE_OPERATION_RATE_EXCEEDED"), TransientError),
+}  # fmt: skip
+STATUSES: dict[int, type[ProviderError]] = {
+    401: AuthError,
+    403: AuthError,
+    404: NotFoundError,
+    408: TransientError,
+    429: RateLimitedError,
+}
+
+
+def error_of(code: str, status: int, message: str) -> ProviderError:
+    """The domain's error for a reason or operation error code and a status."""
+    kind = CODES.get(code) or STATUSES.get(status) or (TransientError if status >= 500 else ProviderDataError)
+    if kind is RateLimitedError:
+        return RateLimitedError(PROVIDER, message, code, retry_after_s=RATE_LIMIT_WAIT_S)
+    return kind(PROVIDER, message, code)
+
+
+@contextmanager
+def mapped(call: str) -> Iterator[None]:
+    """Run SDK calls and raise the domain's errors.
+
+    Args:
+        call: what was called, for the message.
+    """
+    import requests
+    from google.api_core import exceptions as foreign
+    from google.auth import exceptions as auth
+
+    try:
+        yield
+    except foreign.GoogleAPICallError as error:
+        reason = next((str(each.get("reason", "")) for each in error.errors if isinstance(each, dict)), "")
+        raise error_of(reason, int(error.code or 0), f"{call}: {str(error.message)[:300]}") from error
+    except foreign.RetryError as error:
+        raise TransientError(PROVIDER, f"{call}: gave up") from error
+    except auth.TransportError as error:
+        raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except auth.GoogleAuthError as error:
+        raise AuthError(PROVIDER, f"{call}: {str(error)[:300]}") from error
+    except requests.RequestException as error:
+        raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except ValueError as error:
+        # The SDK parses with protobuf's JSON reader, whose ParseError is a ValueError.
+        raise ProviderDataError(PROVIDER, f"{call}: {str(error)[:300]}") from error

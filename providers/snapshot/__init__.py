@@ -1,0 +1,17 @@
+"""The bundled, dated list-price snapshot: what clouds charged on a stated day, for a start without credentials.
+
+It says nothing about availability and launches nothing. Live rows of the same cloud hide it in the inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scheduler.domain.ports import Clock, Provider, ProviderSettings
+
+
+def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+    """The bundled price list, or the one named by option ``file``; option ``clouds`` restricts it (comma separated)."""
+    from providers.snapshot.adapter import build
+
+    return build(settings)

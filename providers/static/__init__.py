@@ -1,0 +1,14 @@
+"""Machines you own, from a file: declared prices, counted availability, leases only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scheduler.domain.ports import Clock, Provider, ProviderSettings
+
+
+def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+    """The machines listed in the file named by option ``file`` (TOML, YAML or JSON); see providers/static/README.md."""
+    from providers.static.adapter import build
+
+    return build(settings, clock)

@@ -1,0 +1,35 @@
+"""Runs the nightly job as a process of its own, against the same database as the control plane."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from scheduler.bootstrap.serve import connect
+from scheduler.bootstrap.settings import Settings
+from scheduler.bootstrap.wire import system_clock
+from scheduler.domain.snapshot import Snapshot
+from scheduler.inventory.assemble import Sources, assemble
+from scheduler.nightly import EXIT_DONE, Rebalance, Report
+
+
+async def run_rebalance(settings: Settings, *, dry_run: bool) -> tuple[int, Report]:
+    """Exit code and report."""
+    store, postgres = await connect(settings)
+    sources = Sources(store.offers, store.evidence, store.workload, store.fleet)
+
+    async def snapshot(now: datetime) -> Snapshot:
+        return await assemble(sources, now)
+
+    async def prune(before: datetime) -> int:
+        return await store.offers.prune(before) + await store.events.prune(before)
+
+    job = Rebalance(store.leases, store.plans, store.fleet, store.events, snapshot, prune, system_clock)
+    try:
+        if dry_run:
+            return EXIT_DONE, await job.dry_run()
+        return await job.run()
+    finally:
+        await store.close()
+        if postgres is not None:
+            await asyncio.to_thread(postgres.stop)

@@ -1,0 +1,147 @@
+"""Builds the snapshot that a decision is made from: reads the stores once, then decides what is fresh enough to count."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from scheduler.domain.fleet import Cluster, Node
+from scheduler.domain.offer import Availability, Offer, SourceKind
+from scheduler.domain.ports import Limits
+from scheduler.domain.snapshot import LaunchCap, ProviderStatus, Snapshot
+from scheduler.domain.stores import EvidenceStore, Fleet, FleetStore, OfferFilter, OfferStore, Workload, WorkloadStore
+from scheduler.inventory.availability import cap_from_availability, tighter
+from scheduler.inventory.version import version_of
+
+DEFAULT_TARGET_S = 3600
+"""Freshness target of rows whose feed has told none."""
+STALE_AFTER_TARGETS = 3
+_ALL = 1_000_000
+
+_AGING = frozenset({SourceKind.LIVE, SourceKind.SIMULATED})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The stores a snapshot is read from."""
+
+    offers: OfferStore
+    evidence: EvidenceStore
+    workload: WorkloadStore
+    fleet: FleetStore
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything read for one snapshot, before any rule is applied.
+
+    Attributes:
+        offers: of the regions in which a cluster is declared.
+        egress_micro_usd_per_gb: see ``Snapshot``.
+    """
+
+    offers: Sequence[Offer]
+    statuses: Sequence[ProviderStatus]
+    limits: Limits
+    caps: Mapping[str, LaunchCap]
+    workload: Workload
+    fleet: Fleet
+    egress_micro_usd_per_gb: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+async def assemble(sources: Sources, now: datetime, egress_micro_usd_per_gb: Mapping[tuple[str, str], int] | None = None) -> Snapshot:
+    """Read the stores and build the snapshot of ``now``. Its version is a hash of its content: equal worlds, equal versions."""
+    fleet = await sources.fleet.fleet()
+    offers, statuses, limits, caps, workload = await asyncio.gather(
+        _offers_near(sources.offers, fleet.clusters),
+        sources.offers.statuses(),
+        sources.evidence.limits(),
+        sources.evidence.caps(now),
+        sources.workload.workload(),
+    )
+    return snapshot_of(World(offers, statuses, limits, caps, workload, fleet, egress_micro_usd_per_gb or {}), now)
+
+
+def snapshot_of(world: World, now: datetime) -> Snapshot:
+    """Apply the rules of freshness and capacity.
+
+    - Live and simulated offers older than three times their feed's target are left out; snapshot and declared rows never expire, but
+      carry their kind.
+    - The provider's word on stock and what our own launches learned become one cap: the tighter, of equals the learned one.
+    - An offer that a running node came from but that is no longer sold stays, with a cap of 0: the node is still there to be used.
+    - Reservations that have ended are left out.
+    """
+    fleet, workload = world.fleet, world.workload
+    fresh = _fresh(world.offers, world.statuses, now)
+    caps = {offer.id: cap for offer in fresh if (cap := tighter(cap_from_availability(offer), world.caps.get(offer.id))) is not None}
+    held = _offers_of_nodes(fleet, known={offer.id for offer in fresh})
+    caps |= {offer.id: LaunchCap(0, 1.0, "no longer offered: only the nodes that run") for offer in held}
+    snapshot = Snapshot(
+        version=0,
+        taken_at=now,
+        offers=tuple(sorted((*fresh, *held), key=lambda offer: offer.id)),
+        caps=caps,
+        quotas=world.limits.quotas,
+        reservations=tuple(held for held in world.limits.reservations if held.ends_at is None or now < held.ends_at),
+        clusters=fleet.clusters,
+        nodes=fleet.nodes,
+        replicas=fleet.replicas,
+        deployments=workload.deployments,
+        models=workload.models,
+        shapes=workload.shapes,
+        aliases=workload.aliases,
+        endpoints=workload.endpoints,
+        providers=tuple(world.statuses),
+        egress_micro_usd_per_gb=world.egress_micro_usd_per_gb,
+    )
+    return replace(snapshot, version=version_of(snapshot))
+
+
+async def _offers_near(store: OfferStore, clusters: Iterable[Cluster]) -> Sequence[Offer]:
+    """Offers that could join a declared cluster: those of its provider, account and region."""
+    accounts: dict[tuple[str, str], set[str]] = {}
+    for cluster in clusters:
+        accounts.setdefault((cluster.provider, cluster.region), set()).add(cluster.account)
+    found: list[Offer] = []
+    for (provider, region), wanted in sorted(accounts.items()):
+        offers, _ = await store.list_offers(OfferFilter(provider=provider, region=region, limit=_ALL))
+        found += [offer for offer in offers if offer.account in wanted]
+    return found
+
+
+def _fresh(offers: Iterable[Offer], statuses: Iterable[ProviderStatus], now: datetime) -> Sequence[Offer]:
+    targets = {(status.provider, status.account): status.target_s for status in statuses}
+
+    def counts(offer: Offer) -> bool:
+        if offer.source_kind not in _AGING:
+            return True
+        # an aggregator's offers name the cloud as provider and the aggregator as source
+        target_s = targets.get((offer.provider, offer.account)) or targets.get((offer.source, offer.account)) or DEFAULT_TARGET_S
+        return now - offer.observed_at <= timedelta(seconds=STALE_AFTER_TARGETS * target_s)
+
+    return [offer for offer in offers if counts(offer)]
+
+
+def _offers_of_nodes(fleet: Fleet, known: set[str]) -> Sequence[Offer]:
+    clusters = {cluster.id: cluster for cluster in fleet.clusters}
+    missing = {node.offer_id: node for node in fleet.nodes if node.offer_id not in known and node.cluster in clusters}
+    built = (_offer_of_node(node, clusters[node.cluster]) for node in missing.values())
+    return [offer for offer in built if offer.id in missing]
+
+
+def _offer_of_node(node: Node, cluster: Cluster) -> Offer:
+    return Offer(
+        instance_type=node.instance_type,
+        region=cluster.region,
+        zone=node.zone,
+        capacity_type=node.capacity_type,
+        price_micro_usd_per_h=node.price_micro_usd_per_h,
+        availability=Availability.of_count(0),
+        observed_at=node.requested_at,
+        source_kind=SourceKind.DECLARED,
+        source="running node",
+        account=cluster.account,
+        jurisdiction=cluster.jurisdiction,
+    )

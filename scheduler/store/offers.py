@@ -1,0 +1,227 @@
+"""Offers, their history, how well each provider is read, and the rows that could not be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Subquery, and_, delete, exists, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import ColumnElement
+
+from scheduler.domain.errors import InvalidInputError
+from scheduler.domain.offer import Offer
+from scheduler.domain.ports import Limits, OfferPage, Quarantined
+from scheduler.domain.snapshot import ProviderStatus
+from scheduler.domain.stores import HistoryPoint, IngestReport, OfferFilter
+from scheduler.store.codec import availability_value
+from scheduler.store.database import Database
+from scheduler.store.offer_merge import lock_feed, merge_offers, remove_untouched
+from scheduler.store.offer_rows import COLUMNS, offer_of
+from scheduler.store.schema import offer_history, offer_problems, offers, provider_limits, provider_statuses
+from scheduler.store.upsert import upsert
+
+_RAW_MAX = 500
+_OWNER = ("provider", "account", "trust", "feed", "feed_account")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A quarantined row as it is kept: the last sight of it in its scope, until a complete walk no longer shows it."""
+
+    feed: str
+    account: str
+    quarantined: Quarantined
+    at: datetime
+
+
+class Offers:
+    """Implements ``OfferStore`` on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def ingest(self, feed: str, account: str, page: OfferPage, poll_started_at: datetime) -> IngestReport:
+        """Merge a page in one transaction.
+
+        A removed offer keeps its row for the history. Where the scope broke off, its rows are marked stale and those that this
+        page still brought are fresh again. A page of a poll older than what is stored changes nothing.
+        """
+        owner = {"feed": feed, "account": account, "scope": page.scope}
+        async with self._database.write() as connection:
+            await lock_feed(connection, feed, account)
+            if page.error:
+                await connection.execute(update(offers).where(_in_scope(owner), offers.c.seen_at <= poll_started_at).values(stale=True))
+            report = await merge_offers(connection, page.offers, poll_started_at, owner)
+            await _keep_problems(connection, page.quarantined, poll_started_at, owner)
+            if page.complete and not page.error:
+                removed = await remove_untouched(connection, poll_started_at, owner)
+                await _forget_problems(connection, poll_started_at, owner)
+                report = replace(report, removed=removed)
+        return report
+
+    async def list_offers(self, query: OfferFilter) -> tuple[Sequence[Offer], int]:
+        """One page of offers and the total count.
+
+        Per cloud and account only the most trusted rows are shown: live, else simulated, else declared, else snapshot; among
+        equals the cloud's own feed, else the first aggregator by name, so that nothing is counted twice. With ``at``, prices
+        and availability are those that held then, and ``observed_at`` tells since when.
+
+        Raises:
+            InvalidInputError: the sort order is unknown.
+        """
+        source = _current() if query.at is None else _as_of(query.at)
+        order = _order(source, query.sort)
+        shown = (tuple_(*(source.c[name] for name in _OWNER)).in_(_most_trusted(source, query.provider)), *_matches(source, query))
+        page = (
+            select(*(source.c[name] for name in COLUMNS))
+            .where(*shown)
+            .order_by(order.desc() if query.descending else order.asc(), source.c.offer_id)
+            .limit(query.limit)
+            .offset(query.offset)
+        )
+        async with self._database.read() as connection:
+            total = (await connection.execute(select(func.count()).select_from(source).where(*shown))).scalar_one()
+            return [offer_of(row) for row in await connection.execute(page)], total
+
+    async def history(self, offer_id: str, since: datetime) -> Sequence[HistoryPoint]:
+        """What held after ``since``, oldest first; the first point may have begun before it. Follows the most trusted feed."""
+        best = select(offers.c.key).where(offers.c.offer_id == offer_id).order_by(offers.c.removed_at.desc().nulls_first())
+        best = best.order_by(offers.c.trust.desc(), offers.c.observed_at.desc(), offers.c.key).limit(1)
+        statement = (
+            select(offer_history)
+            .where(offer_history.c.offer_key == best.scalar_subquery())
+            .where(offer_history.c.valid_to.is_(None) | (offer_history.c.valid_to > since))
+            .order_by(offer_history.c.valid_from)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [
+            HistoryPoint(row.valid_from, row.valid_to, row.price_micro_usd_per_h, availability_value(row.availability).text())
+            for row in rows
+        ]
+
+    async def put_status(self, status: ProviderStatus) -> None:
+        async with self._database.write() as connection:
+            await upsert(connection, provider_statuses, [{"provider": status.provider, "account": status.account, "body": status}])
+
+    async def statuses(self) -> Sequence[ProviderStatus]:
+        statement = select(provider_statuses.c.body).order_by(provider_statuses.c.provider, provider_statuses.c.account)
+        async with self._database.read() as connection:
+            return (await connection.execute(statement)).scalars().all()
+
+    async def put_limits(self, feed: str, account: str, limits: Limits) -> None:
+        """Replace the quotas and reservations that this feed reported before."""
+        async with self._database.write() as connection:
+            await upsert(connection, provider_limits, [{"feed": feed, "account": account, "body": limits}])
+
+    async def problems(self, limit: int) -> Sequence[Problem]:
+        """Quarantined rows, newest first."""
+        statement = select(offer_problems).order_by(offer_problems.c.at.desc(), *offer_problems.primary_key).limit(limit)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [Problem(row.feed, row.feed_account, Quarantined(row.scope, row.row, row.reason, row.raw), row.at) for row in rows]
+
+    async def prune(self, before: datetime) -> int:
+        """Forget history that ended before an instant, and removed offers that have none left. Returns history rows deleted."""
+        async with self._database.write() as connection:
+            ended = await connection.execute(delete(offer_history).where(offer_history.c.valid_to < before))
+            remembered = exists().where(offer_history.c.offer_key == offers.c.key)
+            await connection.execute(delete(offers).where(offers.c.removed_at < before, ~remembered))
+        return ended.rowcount
+
+
+def _in_scope(owner: dict[str, str]) -> ColumnElement[bool]:
+    return and_(
+        offers.c.feed == owner["feed"],
+        offers.c.feed_account == owner["account"],
+        offers.c.scope == owner["scope"],
+        offers.c.removed_at.is_(None),
+    )
+
+
+async def _keep_problems(connection: AsyncConnection, quarantined: Sequence[Quarantined], at: datetime, owner: dict[str, str]) -> None:
+    rows = {
+        (entry.scope, entry.row): {
+            "feed": owner["feed"],
+            "feed_account": owner["account"],
+            "scope": entry.scope,
+            "row": _storable(entry.row),
+            "reason": _storable(entry.reason),
+            "raw": _storable(entry.raw),
+            "at": at,
+        }
+        for entry in quarantined
+    }
+    await upsert(connection, offer_problems, list(rows.values()))
+
+
+def _storable(untrusted: str) -> str:
+    """Text that came broken off the wire, as Postgres takes it: without NUL bytes and lone surrogates, and cut."""
+    return untrusted.replace("\0", "").encode("utf-8", "replace").decode()[:_RAW_MAX]
+
+
+async def _forget_problems(connection: AsyncConnection, at: datetime, owner: dict[str, str]) -> None:
+    table = offer_problems.c
+    await connection.execute(
+        delete(offer_problems).where(
+            table.feed == owner["feed"], table.feed_account == owner["account"], table.scope == owner["scope"], table.at < at
+        )
+    )
+
+
+def _current() -> Subquery:
+    columns = [offers.c[name] for name in (*COLUMNS, "feed", "feed_account", "trust")]
+    return select(*columns).where(offers.c.removed_at.is_(None)).subquery("o")
+
+
+def _as_of(at: datetime) -> Subquery:
+    held = offer_history.c
+    then: dict[str, Any] = {
+        "price_micro_usd_per_h": held.price_micro_usd_per_h,
+        "availability": held.availability,
+        "observed_at": held.valid_from.label("observed_at"),
+    }
+    columns = [then.get(name, offers.c[name]) for name in (*COLUMNS, "feed", "feed_account", "trust")]
+    joined = select(*columns).join(offer_history, held.offer_key == offers.c.key)
+    return joined.where(held.valid_from <= at, held.valid_to.is_(None) | (held.valid_to > at)).subquery("o")
+
+
+def _most_trusted(source: Subquery, provider: str) -> Select[*tuple[Any, ...]]:
+    """One feed and kind of source per cloud and account; of one cloud where it is named."""
+    rivals = select(*(source.c[name] for name in _OWNER)).distinct()
+    rival = (rivals.where(source.c.provider == provider) if provider else rivals).subquery("rival")
+    columns = [rival.c[name] for name in _OWNER]
+    ranked = (rival.c.provider, rival.c.account, rival.c.trust.desc(), rival.c.feed, rival.c.feed_account)
+    return select(*columns).ext(distinct_on(rival.c.provider, rival.c.account)).order_by(*ranked)
+
+
+def _matches(source: Subquery, query: OfferFilter) -> list[ColumnElement[bool]]:
+    exact = ("provider", "region", "accelerator", "capacity_type")
+    conditions: list[ColumnElement[bool]] = [source.c[name] == getattr(query, name) for name in exact if getattr(query, name)]
+    if query.text:
+        searched = (source.c.offer_id, source.c.accelerator, source.c.jurisdiction, source.c.source)
+        conditions.append(func.concat_ws(" ", *searched).icontains(query.text, autoescape=True))
+    return conditions
+
+
+def _order(source: Subquery, sort: str) -> ColumnElement[Any]:
+    per_gpu = source.c.price_micro_usd_per_h / func.greatest(source.c.accelerator_count, 1)
+    orders: dict[str, ColumnElement[Any]] = {
+        "price": source.c.price_micro_usd_per_h,
+        "gpu_price": per_gpu,
+        "accelerator": source.c.accelerator,
+        "provider": source.c.provider,
+        "region": source.c.region,
+        "zone": source.c.zone,
+        "type": source.c.instance_type,
+        "capacity": source.c.capacity_type,
+        "availability": source.c.availability,
+        "observed": source.c.observed_at,
+    }
+    if sort not in orders:
+        raise InvalidInputError("sort", sort, "unknown sort order", f"Use one of: {', '.join(orders)}.")
+    return orders[sort]

@@ -1,0 +1,1 @@
+"""A real Envoy before scripted engines."""

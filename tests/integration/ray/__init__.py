@@ -1,0 +1,1 @@
+"""Real Ray, real agents, real engines."""

@@ -1,0 +1,1 @@
+"""The inventory: polls, launch caps, snapshots."""
