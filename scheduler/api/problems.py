@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from scheduler.api.schema import InvalidInputErrors, field_path
@@ -37,6 +38,14 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         every = [{"field": field_path(d["loc"]), "problem": d["msg"], "remedy": "See /openapi.json."} for d in error.errors()]
+        return problem(422, "Invalid input", "; ".join(f"{each['field']}: {each['problem']}" for each in every), errors=every)
+
+    @app.exception_handler(ValidationError)
+    async def unreadable(_: Request, error: ValidationError) -> JSONResponse:
+        every = [
+            {"field": field_path(d["loc"]), "problem": d["msg"], "remedy": "Send what this version's protocol says."}
+            for d in error.errors()
+        ]
         return problem(422, "Invalid input", "; ".join(f"{each['field']}: {each['problem']}" for each in every), errors=every)
 
     @app.exception_handler(InfeasibleError)

@@ -236,17 +236,21 @@ class ControlLoop:
 
     def _finished(self, now: datetime) -> list[Outcome]:
         done: list[Outcome] = []
+        wait = timedelta(seconds=self._settings.retry_s)
+        crashed: dict[str, datetime] = {}
         for node, task in list(self._busy.items()):
             if task.done():
                 del self._busy[node]
                 if task.cancelled() or task.exception() is not None:
+                    crashed[node] = now + wait
                     log.error("action_crashed", node=node, error=repr(None if task.cancelled() else task.exception()))
                 else:
                     done += task.result()
-        wait = timedelta(seconds=self._settings.retry_s)
-        self._retry_at = {outcome.action.node.id: now + wait for outcome in done if outcome.error is not None} | {
-            node: at for node, at in self._retry_at.items() if at > now
-        }
+        self._retry_at = (
+            crashed
+            | {outcome.action.node.id: now + wait for outcome in done if outcome.error is not None}
+            | {node: at for node, at in self._retry_at.items() if at > now}
+        )
         return done
 
     def _sweep(self, now: datetime) -> None:

@@ -40,12 +40,18 @@ class EdgeLocality:
 
 @dataclass(frozen=True, slots=True)
 class EdgeBackend:
-    """One deployment as an upstream of the edge."""
+    """One deployment as an upstream of the edge.
+
+    Attributes:
+        health_timeout_s: how long a health check may take; ``unhealthy_after``: failed checks in a row that take an endpoint out.
+    """
 
     deployment: str
     model_name: str
     localities: tuple[EdgeLocality, ...]
     max_requests_per_endpoint: int = 64
+    health_timeout_s: int = 2
+    unhealthy_after: int = 2
 
 
 @dataclass(frozen=True, slots=True)

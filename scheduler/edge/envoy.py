@@ -99,10 +99,10 @@ def _cluster(backend: EdgeBackend, directory: Path) -> dict[str, Any]:
         "ignore_health_on_host_removal": True,
         "health_checks": [
             {
-                "timeout": "2s",
+                "timeout": f"{backend.health_timeout_s}s",
                 "interval": "1s",
                 "no_traffic_interval": "1s",
-                "unhealthy_threshold": 2,
+                "unhealthy_threshold": backend.unhealthy_after,
                 "healthy_threshold": 1,
                 "http_health_check": {"path": "/health"},
             }

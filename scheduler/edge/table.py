@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from scheduler.domain.fleet import Cluster, Replica
 from scheduler.domain.lifecycle import ReplicaState
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRoute
-from scheduler.domain.workload import Deployment, ModelAlias
+from scheduler.domain.workload import Deployment, EngineKind, ModelAlias
 
 _TAKES_REQUESTS = frozenset({ReplicaState.READY, ReplicaState.SUSPECT})
 """A suspect replica is one whose agent is silent: it serves on, and Envoy's own health checks judge it."""
@@ -43,10 +43,16 @@ def build_edge_config(
             model_name=deployment.id,
             localities=_localities(by_deployment[deployment.id], known),
             max_requests_per_endpoint=limits.get(deployment.id, DEFAULT_CONCURRENCY),
+            **_patience(deployment.engine),
         )
         for deployment in ordered
     )
     return EdgeConfig(routes=_routes(ordered, backends, aliases), backends=backends)
+
+
+def _patience(engine: EngineKind) -> dict[str, int]:
+    """llama.cpp on a CPU shares its cores with its own decoding: a health check may wait behind it and prove nothing."""
+    return {"health_timeout_s": 5, "unhealthy_after": 3} if engine is EngineKind.LLAMACPP else {}
 
 
 def _localities(replicas: Sequence[Replica], clusters: Mapping[str, Cluster]) -> tuple[EdgeLocality, ...]:

@@ -14,7 +14,9 @@ from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome
 
 log = structlog.get_logger(__name__)
 
-CALL_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 240.0
+"""Longer than the slowest adapter waits for its cloud to settle a launch (180 s)."""
+
 Describe = Callable[[Node], Awaitable[LaunchRequest]]
 """Builds everything an adapter needs to launch this node; raises ProviderError where its cluster cannot be joined yet."""
 

@@ -24,7 +24,7 @@ class ReconcileSettings:
         vanished_grace_s: how long a joined node may be missing from complete reports before it counts as lost.
     """
 
-    launch_timeout_s: float = 180
+    launch_timeout_s: float = 300
     join_timeout_s: float = 900
     shift_step_s: float = 1.0
     settle_s: float = 2.0

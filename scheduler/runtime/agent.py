@@ -116,6 +116,10 @@ def _waiting(replica: DesiredReplica, state: ReplicaState, error: str) -> Observ
     return ObservedReplica(replica.replica, replica.generation, state, node=replica.nodes[0] if replica.nodes else "", error=error)
 
 
+def _asked(replica: DesiredReplica) -> ObservedReplica:
+    return ObservedReplica(replica.replica, replica.generation, ReplicaState.STARTING, node=replica.nodes[0])
+
+
 class Agent:
     """Runs the two loops of one agent."""
 
@@ -187,7 +191,8 @@ class Agent:
             observed_at=self._clock(),
             complete=view.complete,
             nodes=view.nodes,
-            replicas=tuple(sorted((*view.replicas, *steps.waiting), key=lambda seen: seen.replica)),
+            # Whatever is wanted is listed, also what was asked for only now: a missing row would say that it is gone.
+            replicas=tuple(sorted((*view.replicas, *steps.waiting, *map(_asked, steps.start)), key=lambda seen: seen.replica)),
             ray_address=self._settings.ray_address,
             agent_version=AGENT_VERSION,
         )

@@ -377,6 +377,6 @@ api_keys = Table(
     Column("sha256", Text, nullable=False, unique=True),
     _instant("created_at"),
     _instant("revoked_at", nullable=True),
-    CheckConstraint("role IN ('viewer', 'operator', 'agent', 'client')", name="role_known"),
+    CheckConstraint("role IN ('viewer', 'operator', 'agent', 'node', 'client')", name="role_known"),
     CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256_is_a_hash"),
 )

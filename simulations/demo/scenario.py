@@ -129,8 +129,6 @@ async def tighten(stage: Stage, load: Load, result: Result, say: Say) -> None:
             result.migrations.append(move)
             result.migration_s.append(round(_seconds(move["started_at"], move["ended_at"]), 2))
             result.in_flight_at_shift.append(move["in_flight_at_shift"])
-    status = await stage.get("/v1/status")
-    result.cost_after = status["usd_per_h"]
     say(
         f"{len(result.migrations)} migration(s) in {result.migration_s} s, streams on the replica at its shift: {result.in_flight_at_shift}"
     )
@@ -138,7 +136,8 @@ async def tighten(stage: Stage, load: Load, result: Result, say: Say) -> None:
     async def enough() -> bool:
         return len(load.tally.durations_s) >= STREAMS_MIN
 
-    await until(enough, 120, f"{STREAMS_MIN} finished streams")
+    await until(enough, 180, f"{STREAMS_MIN} finished streams")
+    result.cost_after = (await stage.get("/v1/status"))["usd_per_h"]
 
 
 async def _picture(stage: Stage, result: Result) -> None:
