@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -60,3 +61,17 @@ def execute(server: EmbeddedPostgres, statement: str) -> None:
     socket_dir = server.dsn.partition("host=")[2].partition("&")[0]
     with psycopg.connect(host=socket_dir, port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """In CI a skipped part is a failure: say which."""
+    if os.environ.get("CI") and terminalreporter.stats.get("skipped"):
+        terminalreporter.section("skipped parts are failures in CI", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """See above; the exit status tells it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

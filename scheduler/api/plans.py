@@ -58,10 +58,11 @@ async def preview(key: Viewer, use: Use, document: Annotated[FleetIn | None, Bod
     stored = document is None and key.role == "operator" and not decision.violations and not decision.empty
     if stored:
         await use.stores.plans.propose(decision.plan)
-    return _told(decision, stored)
+    return tell(decision, stored=stored)
 
 
-def _told(decision: Decision, stored: bool) -> Preview:
+def tell(decision: Decision, *, stored: bool) -> Preview:
+    """A decision as the API answers it."""
     plan, conflict = decision.plan, decision.conflict
     return Preview(
         plan=plan,

@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     automatic: bool = Field(True, description="apply plans that pass the gate; false leaves every plan to a person")
     nightly_at: str = Field("", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM in UTC; empty leaves the nightly job to cron")
     node_python: str = Field("", description="interpreter that nodes are started with; the machine image's own where empty")
+    node_dir: str = Field("", description="folder on the machine below which a node keeps its files; /tmp where empty")
 
     @property
     def holder(self) -> str:

@@ -86,12 +86,12 @@ class Supervisor:
         return process.pid if process is not None and process.returncode is None else 0
 
     async def stop(self) -> None:
-        """End everything, last started first, then whatever is left of the tree."""
+        """End everything at once, what must shut down cleanly (Postgres) after its clients, then whatever is left of the tree."""
         self._stopping = True
         for watcher in self._watchers.values():
             watcher.cancel()
-        for spec in reversed(list(self._specs.values())):
-            await self._end(spec)
+        for tied in (True, False):
+            await asyncio.gather(*(self._end(spec) for spec in self._specs.values() if spec.tied is tied))
         leftovers = descendants(os.getpid())
         if leftovers:
             await asyncio.to_thread(end, leftovers, 2.0)

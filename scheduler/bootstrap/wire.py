@@ -95,6 +95,7 @@ class Describer:
             control_url=self._settings.url,
             token=secret,
             ray_token=self._environ.get("HEADRACE_RAY_TOKEN", ""),
+            node_dir=self._settings.node_dir,
         )
         kinds = {kind.value: kind for kind in MetadataKind}
         join = join_request(

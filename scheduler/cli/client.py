@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scheduler.domain.errors import HeadraceError, InvalidInputError
 TIMEOUT_S = 120.0
 DEFAULT_URL = "http://127.0.0.1:8600"
 
-out = Console()
+out = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
 note = Console(stderr=True)
 
 
@@ -46,6 +47,16 @@ def run_dirs() -> list[Path]:
     """Where rosters may lie."""
     data_dir = Path(os.environ.get("HEADRACE_DATA_DIR") or default_data_dir())
     return [data_dir / "run"]
+
+
+def answers() -> bool:
+    """True where a control plane answers at ``control_url``; one that was named must answer, or the call itself says why not."""
+    if os.environ.get("HEADRACE_URL"):
+        return True
+    try:
+        return httpx2.get(f"{control_url()}/healthz", timeout=2, trust_env=False).is_success
+    except httpx2.HTTPError:
+        return False
 
 
 def call(method: str, path: str, *, params: dict[str, Any] | None = None, body: Any = None) -> Any:

@@ -61,10 +61,9 @@ def margin(hours: Annotated[float, typer.Option(help="how far back")] = 24, as_j
     for row in rows:
         share = "" if row["margin"] is None else f"{row['margin']:.1%}"
         phases = ", ".join(f"{phase} {cost:.4f}" for phase, cost in row["cost_usd_by_phase"].items())
-        table.add_row(
-            row["deployment"] or "(idle)", str(row["requests"]), str(row["input_tokens"]), str(row["output_tokens"]), f"{row['revenue_usd']:.6f}",
-            f"{row['cost_usd']:.6f}", share, phases,
-        )  # fmt: skip
+        counted = (str(row["requests"]), str(row["input_tokens"]), str(row["output_tokens"]))
+        money = (f"{row['revenue_usd']:.6f}", f"{row['cost_usd']:.6f}", share, phases)
+        table.add_row(row["deployment"] or "(idle)", *counted, *money)
     out.print(table)
 
 

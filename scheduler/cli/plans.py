@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from scheduler.cli.client import ApiError, call, out, read_document, show_json
+from scheduler.cli.client import ApiError, answers, call, note, out, read_document, show_json
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path | None, typer.Option("-f", "--file", help="fleet file, YAML or TOML")]
@@ -26,11 +27,27 @@ def add_to(app: typer.Typer) -> None:
 
 
 def plan(file: File = None, as_json: Json = False) -> None:
-    """Show what would change, with cost per month before and after and the reasons. Changes nothing."""
-    preview = call("POST", "/v1/plans/preview", body=read_document(file) if file else None)
+    """Show what would change, with cost per month before and after and the reasons. Changes nothing.
+
+    Where no control plane runs, a fleet file is planned in this process, against the configured feeds (by default the bundled,
+    dated list prices).
+    """
+    document = read_document(file) if file else None
+    if document is not None and not answers():
+        note.print("no control plane runs here: planning against the configured feeds, by default the bundled list prices")
+        preview = _offline(document)
+    else:
+        preview = call("POST", "/v1/plans/preview", body=document)
     show_json(preview) if as_json else _show(preview)
     if preview["conflicts"]:
         raise typer.Exit(1)
+
+
+def _offline(document: Any) -> Any:
+    from scheduler.bootstrap.offline import offline_preview
+    from scheduler.bootstrap.settings import load_settings
+
+    return asyncio.run(offline_preview(document, load_settings(None)))
 
 
 def _show(preview: dict[str, Any]) -> None:

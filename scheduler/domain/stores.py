@@ -111,7 +111,10 @@ class WorkloadStore(Protocol):
     async def workload(self) -> Workload: ...
 
     async def put(self, workload: Workload) -> None:
-        """Insert or replace by id. A deployment that runs something else (``Deployment.runs``) gets the next generation; the given one is ignored."""
+        """Insert or replace by id.
+
+        A deployment that runs something else (``Deployment.runs``) gets the next generation; the given one is ignored.
+        """
         ...
 
     async def delete_deployment(self, deployment: str) -> None:

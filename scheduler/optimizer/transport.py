@@ -34,7 +34,7 @@ def routable(wanted: Sequence[float], replicas: Sequence[float], rates: Mapping[
             break
         _, leaving = min(ratios)
         _pivot(rows, cost, leaving, entering)
-    return -cost[-1]
+    return max(0.0, -cost[-1])
 
 
 def _pivot(rows: list[list[float]], cost: list[float], leaving: int, entering: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Membership:
 
     Attributes:
         token: bearer token for the agent API, ray_token: secret of the cluster's Ray; neither is ever logged.
+        node_dir: folder below which each node makes its own, "" for the node's default.
     """
 
     cluster: str
@@ -50,6 +52,7 @@ class Membership:
     control_url: str
     token: str
     ray_token: str = ""
+    node_dir: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ def join_request(
         "HEADRACE_METADATA_URL": metadata_url or _METADATA_URLS[metadata],
         "HEADRACE_ACCELERATORS": str(accelerators),
     }
+    if membership.node_dir:
+        # A digest, because Ray's socket paths leave room for few characters, and node ids are long.
+        env["HEADRACE_NODE_DIR"] = f"{membership.node_dir}/{hashlib.sha256(node.encode()).hexdigest()[:10]}"
     for name, value in env.items():
         if "\n" in value or "\r" in value:
             raise InvalidInputError(name, "(hidden)" if "TOKEN" in name else value, "holds a line break", "Remove it.")

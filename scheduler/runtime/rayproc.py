@@ -234,5 +234,7 @@ async def run_until_signalled(supervisor: RaySupervisor) -> None:
 
 def prepare(directory: Path, parts: Sequence[str]) -> None:
     """Create the folders of a group, readable by their owner only."""
+    # Ray opens its own folder to everybody, so the one around it must be closed.
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for part in parts:
         (directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
