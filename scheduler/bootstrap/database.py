@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.bootstrap.serve import embedded_postgres
+from scheduler.bootstrap.connect import embedded_postgres
 from scheduler.bootstrap.settings import Settings
 from scheduler.store.migrate import current, upgrade
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from scheduler.api.app import create_app
+from scheduler.bootstrap.connect import connect
+from scheduler.bootstrap.jobs import rebalance_job
 from scheduler.bootstrap.registry import load_providers
 from scheduler.bootstrap.settings import Settings
 from scheduler.bootstrap.wire import ControlPlane, system_clock, wire
@@ -22,44 +22,12 @@ from scheduler.dashboard import mount
 from scheduler.domain.errors import HeadraceError, InvalidInputError
 from scheduler.edge.metering import AccessLogFollower, usage_rows
 from scheduler.ledger import NodeMeter
-from scheduler.store import Store, StoreUnavailableError, open_store
-from scheduler.store.embedded import EmbeddedPostgres
 
 log = structlog.get_logger(__name__)
 
-STORE_PATIENCE_S = 30.0
 LEDGER_EVERY_S = 5.0
+NIGHTLY_LOOK_S = 20.0
 GRACE_S = 2
-
-
-def socket_dir(data_dir: Path) -> Path:
-    """A short path for the embedded server's socket, one per data folder and user."""
-    name = hashlib.sha256(str(data_dir.absolute()).encode()).hexdigest()[:10]
-    return Path("/tmp") / f"headrace-{os.getuid()}-{name}"  # noqa: S108 (created 0700 and checked by the launcher)
-
-
-def embedded_postgres(settings: Settings) -> EmbeddedPostgres:
-    """The embedded server of this data folder."""
-    return EmbeddedPostgres(settings.data_dir / "postgres", socket_dir(settings.data_dir))
-
-
-async def connect(settings: Settings) -> tuple[Store, EmbeddedPostgres | None]:
-    """Open the store: the given server, or the embedded one (started if it does not run). Waits while Postgres starts."""
-    postgres = None
-    dsn = settings.database_url
-    if not dsn:
-        postgres = embedded_postgres(settings)
-        await asyncio.to_thread(postgres.start)
-        dsn = postgres.dsn
-    waited = 0.0
-    while True:
-        try:
-            return await open_store(dsn), postgres
-        except StoreUnavailableError:
-            if waited >= STORE_PATIENCE_S:
-                raise
-            await asyncio.sleep(0.5)
-            waited += 0.5
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -109,6 +77,7 @@ def build_app(plane: ControlPlane) -> FastAPI:
             asyncio.create_task(plane.loop.run(stop), name="control loop"),
             asyncio.create_task(_collect(plane, stop), name="collectors"),
             asyncio.create_task(_keep_ledger(plane, stop), name="ledger"),
+            asyncio.create_task(_run_nightly(plane, stop), name="nightly"),
         ]
         try:
             yield
@@ -167,6 +136,23 @@ async def _bill(plane: ControlPlane, meter: NodeMeter, follower: AccessLogFollow
         tenants = {deployment.id: deployment.tenant for deployment in workload.deployments}
         await plane.store.usage.add_tokens(usage_rows(metered, tenants))
         await asyncio.to_thread(follower.commit)
+
+
+async def _run_nightly(plane: ControlPlane, stop: asyncio.Event) -> None:
+    """The leader's own ticker for the nightly job, where ``nightly_at`` is set; the run row keeps it to once a date."""
+    if not plane.settings.nightly_at:
+        return
+    hour, minute = (int(part) for part in plane.settings.nightly_at.split(":"))
+    job = rebalance_job(plane.store)
+    while not stop.is_set():
+        await _pause(stop, NIGHTLY_LOOK_S)
+        now = plane.clock()
+        if plane.loop.epoch and (now.hour, now.minute) == (hour, minute) and not stop.is_set():
+            try:
+                code, report = await job.run()
+                log.info("nightly_ended", code=code, **report)
+            except HeadraceError as error:
+                log.warning("nightly_failed", error=str(error))
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

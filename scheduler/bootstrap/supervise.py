@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,14 +85,18 @@ class Supervisor:
         process = self._running.get(name)
         return process.pid if process is not None and process.returncode is None else 0
 
-    async def stop(self) -> None:
-        """End everything at once, what must shut down cleanly (Postgres) after its clients, then whatever is left of the tree."""
+    async def stop(self, spare: Collection[int] = ()) -> None:
+        """End everything at once, what must shut down cleanly (Postgres) after its clients, then what is left of our tree.
+
+        Args:
+            spare: ids of processes below us that are somebody else's to end.
+        """
         self._stopping = True
         for watcher in self._watchers.values():
             watcher.cancel()
         for tied in (True, False):
             await asyncio.gather(*(self._end(spec) for spec in self._specs.values() if spec.tied is tied))
-        leftovers = descendants(os.getpid())
+        leftovers = [process for process in descendants(os.getpid()) if process.pid not in spare]
         if leftovers:
             await asyncio.to_thread(end, leftovers, 2.0)
         remove_roster(self._run_dir, os.getpid())

@@ -89,7 +89,7 @@ def upgrade(config: Config = None, revision: str = "head") -> None:
 @db.command("url")
 def url(config: Config = None) -> None:
     """Print the URL of the running embedded server, for psql and other tools."""
-    from scheduler.bootstrap.serve import embedded_postgres
+    from scheduler.bootstrap.connect import embedded_postgres
     from scheduler.bootstrap.settings import load_settings
 
     settings = load_settings(config)
