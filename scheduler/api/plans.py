@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from scheduler.api.services import Services, Use
 from scheduler.api.workload import checked
 from scheduler.control.decide import Decision, decide
 from scheduler.domain.errors import ConflictError, InfeasibleError
-from scheduler.domain.fleet import Cluster
 from scheduler.domain.lifecycle import ClusterState, PlanState
 from scheduler.domain.plan import Binding, Move, Plan, Reason, Unmet, Violation
 from scheduler.domain.snapshot import Snapshot
@@ -48,10 +46,12 @@ class Preview:
 async def preview(key: Viewer, use: Use, document: Annotated[FleetIn | None, Body()] = None) -> Preview:
     """Solve now. With a document: what it would change, without storing anything. Without: a plan that can be applied."""
     now = use.clock()
-    snapshot = await use.snapshot(now)
-    if document is not None:
+    if document is None:
+        snapshot = await use.snapshot(now)
+    else:
         declaration = await checked(use, document)
-        snapshot = with_declared(snapshot, declaration.workload, declaration.clusters)
+        joining = tuple(replace(cluster, state=ClusterState.READY) for cluster in declaration.clusters)
+        snapshot = with_declared(await use.snapshot(now, joining), declaration.workload)
     moves = (await use.stores.fleet.fleet()).moves
     context = PlanContext(f"p{now:%y%m%d%H%M%S%f}"[:17], now, 0, "preview" if document is None else "what-if of a document")
     decision = await asyncio.to_thread(decide, snapshot, moves, context, use.solving)
@@ -75,9 +75,8 @@ def tell(decision: Decision, *, stored: bool) -> Preview:
     )
 
 
-def with_declared(snapshot: Snapshot, workload: Workload, clusters: Sequence[Cluster]) -> Snapshot:
-    """The world as it would be if this were declared; new clusters count as open and ready."""
-    joined = [replace(cluster, state=ClusterState.READY) for cluster in clusters if cluster.id not in {c.id for c in snapshot.clusters}]
+def with_declared(snapshot: Snapshot, workload: Workload) -> Snapshot:
+    """The world as it would be if this workload were declared."""
     declared = {d.id: d for d in workload.deployments}
     before = {d.id: d for d in snapshot.deployments}
     for name, wanted in declared.items():
@@ -86,7 +85,6 @@ def with_declared(snapshot: Snapshot, workload: Workload, clusters: Sequence[Clu
         declared[name] = replace(wanted, generation=generation)
     return replace(
         snapshot,
-        clusters=snapshot.clusters + tuple(joined),
         deployments=tuple((before | declared).values()),
         models=tuple(({m.id: m for m in snapshot.models} | {m.id: m for m in workload.models}).values()),
         shapes=tuple(({s.id: s for s in snapshot.shapes} | {s.id: s for s in workload.shapes}).values()),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from scheduler.domain.fleet import Cluster
 from scheduler.domain.ports import Clock
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import (
@@ -51,6 +52,12 @@ class Stores(Protocol):
     def keys(self) -> KeyStore: ...
 
 
+class SnapshotSource(Protocol):
+    """Assembles the present snapshot; ``joining`` clusters are seen as if they were declared."""
+
+    def __call__(self, now: datetime, joining: Sequence[Cluster] = ()) -> Awaitable[Snapshot]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """How the door is kept.
@@ -76,7 +83,7 @@ class Services:
     """
 
     stores: Stores
-    snapshot: Callable[[datetime], Awaitable[Snapshot]]
+    snapshot: SnapshotSource
     clock: Clock
     epoch: Callable[[], int]
     settings: ApiSettings = field(default_factory=ApiSettings)

@@ -9,9 +9,9 @@ import sys
 import structlog
 
 
-def configure_logging() -> None:
-    """``HEADRACE_LOG`` sets the level; JSON unless stderr is a terminal."""
-    level = getattr(logging, os.environ.get("HEADRACE_LOG", "info").upper(), logging.INFO)
+def configure_logging(default: str = "info") -> None:
+    """``HEADRACE_LOG`` sets the level; JSON unless stderr is a terminal. Never on stdout: that belongs to answers."""
+    level = getattr(logging, os.environ.get("HEADRACE_LOG", default).upper(), logging.INFO)
     renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from scheduler.bootstrap.settings import Settings
 from scheduler.control import ControlLoop, LoopSettings, LoopStores, World
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ProviderDataError, TransientError
-from scheduler.domain.fleet import Node
+from scheduler.domain.fleet import Cluster, Node
 from scheduler.domain.ports import Clock, LaunchRequest, Provider
 from scheduler.domain.routing import EdgeConfig
 from scheduler.domain.snapshot import Snapshot
@@ -124,8 +124,8 @@ def wire(
     """Put one control plane together. ``installation`` tells this headrace's machines from those of others in an account."""
     sources = Sources(store.offers, store.evidence, store.workload, store.fleet)
 
-    async def snapshot(now: datetime) -> Snapshot:
-        return await assemble(sources, now)
+    async def snapshot(now: datetime, joining: Sequence[Cluster] = ()) -> Snapshot:
+        return await assemble(sources, now, joining=joining)
 
     folder = settings.edge_folder
     door = FrontDoor(folder, settings.edge_port, settings.edge_admin_port, folder / "access.log", settings.edge_host)

@@ -20,7 +20,7 @@ from scheduler.domain.errors import HeadraceError, InvalidInputError
 TIMEOUT_S = 120.0
 DEFAULT_URL = "http://127.0.0.1:8600"
 
-out = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+out = Console(width=None if sys.stdout.isatty() else 220)
 note = Console(stderr=True)
 
 

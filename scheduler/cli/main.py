@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from scheduler.bootstrap.logs import configure_logging
 from scheduler.cli import fleet, market, operate, plans, roles
 from scheduler.cli.client import ApiError
 from scheduler.domain.errors import HeadraceError
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run; errors meant for people are one line on stderr, exit code 1 (2 for bad input)."""
+    configure_logging("warning")
     try:
         build()()
     except ApiError as error:

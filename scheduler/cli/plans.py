@@ -93,11 +93,12 @@ def apply(
         preview = call("POST", "/v1/plans/preview", body=document)
         if preview["conflicts"] and not force:
             raise ApiError(409, "nothing was changed; " + "; ".join([*preview["conflicts"], *preview["remedies"]]))
+        known = {move["id"] for move in call("GET", "/v1/migrations", params={"limit": 1000})}
         call("PUT", "/v1/fleet", body=document)
-        ended = _follow("")
+        ended = _follow("", known)
     elif plan_id:
         call("POST", f"/v1/plans/{plan_id}/apply", params={"force": force})
-        ended = _follow(plan_id)
+        ended = _follow(plan_id, set())
     else:
         raise ApiError(422, "name a plan, or a fleet file with -f; `headrace plan` makes one")
     show_json(ended) if as_json else out.print(f"{sum(m['state'] == 'stopped' for m in ended)} of {len(ended)} moves done")
@@ -105,10 +106,9 @@ def apply(
         raise typer.Exit(1)
 
 
-def _follow(plan_id: str) -> list[dict[str, Any]]:
-    """Show the moves until they have all ended. Without a plan id: until the loop has nothing more to do."""
+def _follow(plan_id: str, known: set[str]) -> list[dict[str, Any]]:
+    """Show the moves until they have all ended. Without a plan id: whatever is not ``known``, until the loop has nothing more to do."""
     quiet = 0
-    known = {move["id"] for move in call("GET", "/v1/migrations")} if not plan_id else set()
     with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} moves"), console=out) as bar:
         task = bar.add_task("waiting for the loop", total=1)
         while True:

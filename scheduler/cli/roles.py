@@ -68,10 +68,8 @@ def rebalance(
 ) -> None:
     """The nightly job: find a better placement for the whole fleet and apply it. Exit 0 done, 75 another run holds it, 1 failed."""
     from scheduler.bootstrap.jobs import run_rebalance
-    from scheduler.bootstrap.logs import configure_logging
     from scheduler.bootstrap.settings import load_settings
 
-    configure_logging()
     code, report = asyncio.run(run_rebalance(load_settings(config), dry_run=dry_run))
     show_json(report) if as_json else out.print(" · ".join(f"{name}: {value}" for name, value in report.items()))
     sys.exit(code)

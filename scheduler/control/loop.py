@@ -17,7 +17,7 @@ import structlog
 from scheduler.control.decide import Decision, decide
 from scheduler.control.triggers import standing, trouble, why
 from scheduler.domain.agentstate import EngineLaunch
-from scheduler.domain.errors import ConflictError, FencedError, IllegalTransitionError, QuotaExceededError, StockoutError
+from scheduler.domain.errors import ConflictError, FencedError, IllegalTransitionError
 from scheduler.domain.events import Event, EventKind
 from scheduler.domain.lifecycle import PlanState
 from scheduler.domain.offer import Offer
@@ -30,7 +30,7 @@ from scheduler.domain.units import usd_text
 from scheduler.domain.workload import Deployment, EngineShape, Model
 from scheduler.optimizer import SolveSettings, with_modelled_shapes
 from scheduler.planner import PlanContext, PlanSettings, decision_view
-from scheduler.reconciler import Action, Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
+from scheduler.reconciler import REFUSALS, Action, Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
 
 log = structlog.get_logger(__name__)
 
@@ -275,8 +275,7 @@ class ControlLoop:
         # A backoff that has just run out still counts: the next one in a row is longer.
         caps = await self._stores.evidence.caps(now - self._settings.stockout_memory)
         for outcome in done:
-            refused = isinstance(outcome.error, StockoutError | QuotaExceededError)
-            if refused and not isinstance(outcome.action, TerminateNode):
+            if isinstance(outcome.error, REFUSALS) and not isinstance(outcome.action, TerminateNode):
                 await self._cap(outcome.action, caps, now)
 
     async def _cap(self, action: Action, caps: Mapping[str, LaunchCap], now: datetime) -> None:

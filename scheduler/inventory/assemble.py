@@ -51,9 +51,20 @@ class World:
     egress_micro_usd_per_gb: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-async def assemble(sources: Sources, now: datetime, egress_micro_usd_per_gb: Mapping[tuple[str, str], int] | None = None) -> Snapshot:
-    """Read the stores and build the snapshot of ``now``. Its version is a hash of its content: equal worlds, equal versions."""
-    fleet = await sources.fleet.fleet()
+async def assemble(
+    sources: Sources,
+    now: datetime,
+    egress_micro_usd_per_gb: Mapping[tuple[str, str], int] | None = None,
+    joining: Sequence[Cluster] = (),
+) -> Snapshot:
+    """Read the stores and build the snapshot of ``now``. Its version is a hash of its content: equal worlds, equal versions.
+
+    Args:
+        joining: clusters that are not declared yet, seen as if they were; for previews.
+    """
+    stored = await sources.fleet.fleet()
+    known = {cluster.id for cluster in stored.clusters}
+    fleet = replace(stored, clusters=stored.clusters + tuple(cluster for cluster in joining if cluster.id not in known))
     offers, statuses, limits, caps, workload = await asyncio.gather(
         _offers_near(sources.offers, fleet.clusters),
         sources.offers.statuses(),

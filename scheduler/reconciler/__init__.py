@@ -5,12 +5,13 @@ the full observation each time, so that a process killed anywhere resumes from w
 part that touches the world.
 """
 
-from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome, TerminateNode
+from scheduler.reconciler.actions import REFUSALS, Action, FindNode, LaunchNode, Outcome, TerminateNode
 from scheduler.reconciler.execute import Executor
 from scheduler.reconciler.sight import ReconcileSettings, Sight
 from scheduler.reconciler.step import Step, absorb, accept, step
 
 __all__ = [
+    "REFUSALS",
     "Action",
     "Executor",
     "FindNode",

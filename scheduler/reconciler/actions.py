@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scheduler.domain.errors import ProviderError
+from scheduler.domain.errors import (
+    AuthError,
+    NotFoundError,
+    ProviderDataError,
+    ProviderError,
+    QuotaExceededError,
+    StockoutError,
+)
 from scheduler.domain.fleet import Node
 from scheduler.domain.ports import CloudNode
 
@@ -31,6 +38,9 @@ class TerminateNode:
 
 
 Action = LaunchNode | FindNode | TerminateNode
+
+REFUSALS = (StockoutError, QuotaExceededError, AuthError, NotFoundError, ProviderDataError)
+"""Answers to a launch that are final: nothing was created, the node has failed and its offer is left alone for a while."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from scheduler.domain.errors import AuthError, NotFoundError, QuotaExceededError, StockoutError
+from scheduler.domain.errors import NotFoundError
 from scheduler.domain.events import EventKind
 from scheduler.domain.fleet import Node
 from scheduler.domain.lifecycle import NodeState, PlanState, ReplicaState
-from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome, TerminateNode
+from scheduler.reconciler.actions import REFUSALS, Action, FindNode, LaunchNode, Outcome, TerminateNode
 from scheduler.reconciler.draft import Draft
 
 
@@ -93,7 +93,7 @@ def absorb_outcome(draft: Draft, outcome: Outcome) -> None:
         # A find that found nothing: the launch never happened, so it may be tried again under the same token.
         draft.nodes[node.id] = replace(node, attempt=node.attempt + 1)
         return
-    if isinstance(outcome.error, StockoutError | QuotaExceededError | AuthError | NotFoundError):
+    if isinstance(outcome.error, REFUSALS):
         cause = type(outcome.error).__name__.removesuffix("Error").lower()
         _fail_replicas(draft, node, f"its node could not be launched: {outcome.error}")
         draft.node(node, NodeState.FAILED, str(outcome.error), ended_at=draft.now)
