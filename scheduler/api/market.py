@@ -79,7 +79,9 @@ async def offers(
     capacity_type: Literal["", "on-demand", "spot", "reserved", "capacity-block"] = "",
     text: Annotated[str, Query(max_length=200)] = "",
     at: datetime | None = None,
-    sort: Literal["price", "gpu_price", "provider", "region", "accelerator", "instance_type", "observed_at"] = "price",
+    sort: Literal[
+        "price", "gpu_price", "provider", "region", "zone", "accelerator", "type", "capacity", "availability", "observed"
+    ] = "price",
     descending: bool = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
