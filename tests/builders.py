@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from scheduler.domain.fleet import Cluster, Node, Replica
+from scheduler.domain.fleet import Cluster, Node, Replica, pool_id
 from scheduler.domain.lifecycle import ClusterState, NodeState, ReplicaState
 from scheduler.domain.offer import Availability, CapacityType, InstanceType, Offer, SourceKind
+from scheduler.domain.plan import GateVerdict, Move, MoveKind, Placement, Plan, PoolTarget, Target
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.units import micro_usd
 from scheduler.domain.workload import ANY_BUCKET, Demand, Deployment, EngineKind, EngineShape, Evidence, Model, PlacementRules
@@ -120,3 +121,53 @@ def world(**parts: Any) -> Snapshot:
     """A snapshot of one AWS cluster and one model, unless said otherwise."""
     base = Snapshot(version=1, taken_at=NOW, clusters=(cluster(),), models=(model(),), shapes=(shape(),))
     return replace(base, **{name: tuple(value) if isinstance(value, list) else value for name, value in parts.items()})
+
+
+def placement(of: Offer, in_cluster: str, replicas: int, deployment: str = "d", shape: str = "m/L4-24GB-PCIex1") -> Placement:
+    return Placement(deployment, shape, pool_id(in_cluster, of.id), in_cluster, of.id, replicas)
+
+
+def target(*placements: Placement, nodes: dict[str, int] | None = None, existing: dict[str, int] | None = None, usd: float = 1.0) -> Target:
+    """A target with these placements; pools hold one node for each replica unless ``nodes`` (by pool) says otherwise."""
+    counts: dict[str, int] = {}
+    for each in placements:
+        counts[each.pool] = counts.get(each.pool, 0) + each.replicas
+    counts |= nodes or {}
+    pools = {each.pool: each for each in placements}
+    return Target(
+        placements=placements,
+        pools=tuple(
+            PoolTarget(name, each.cluster, each.offer_id, counts[name], (existing or {}).get(name, 0), micro_usd(usd))
+            for name, each in pools.items()
+        ),
+        routes=(),
+        unmet=(),
+        terms=(),
+        objective_micro_usd_per_h=0,
+        bound_micro_usd_per_h=0,
+        gap=0.0,
+        status="optimal",
+        solve_ms=0,
+    )
+
+
+def move(id: str, old: str = "", new: str = "", wave: int = 1, **more: Any) -> Move:  # noqa: A002
+    kind = MoveKind.MIGRATE if old and new else MoveKind.START if new else MoveKind.STOP
+    return Move(id, more.pop("plan", "p1"), wave, kind, more.pop("deployment", "d"), old, new, more.pop("reason", "test"), **more)
+
+
+def plan(id: str = "p1", **more: Any) -> Plan:  # noqa: A002
+    """A plan of the given parts; lists are taken as tuples."""
+    parts: dict[str, Any] = {"new_nodes": (), "new_replicas": (), "moves": (), "releases": (), "epoch": 1}
+    parts |= {name: tuple(value) if isinstance(value, list) else value for name, value in more.items()}
+    return Plan(
+        id=id,
+        created_at=parts.pop("created_at", NOW),
+        snapshot_version=1,
+        trigger="test",
+        target=parts.pop("target", target()),
+        cost_before_micro_usd_per_h=0,
+        cost_after_micro_usd_per_h=0,
+        gate=GateVerdict(True, True, 0.0, 0.5, "test"),
+        **parts,
+    )

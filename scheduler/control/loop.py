@@ -15,7 +15,8 @@ from typing import Protocol
 import structlog
 
 from scheduler.control.decide import Decision, decide
-from scheduler.control.triggers import standing, trouble, why
+from scheduler.control.errands import Errands
+from scheduler.control.triggers import misfit, standing, trouble, why
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ConflictError, FencedError, IllegalTransitionError
 from scheduler.domain.events import Event, EventKind
@@ -33,6 +34,9 @@ from scheduler.planner import PlanContext, PlanSettings, decision_view
 from scheduler.reconciler import REFUSALS, Action, Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
 
 log = structlog.get_logger(__name__)
+
+RECENT_PLANS = 50
+"""How far back a plan that is still under way is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,7 @@ class ControlLoop:
     def __init__(self, settings: LoopSettings, stores: LoopStores, world: World, clock: Clock) -> None:
         self._settings, self._stores, self._world, self._clock = settings, stores, world, clock
         self._epoch = 0
-        self._busy: dict[str, asyncio.Task[list[Outcome]]] = {}
-        self._retry_at: dict[str, datetime] = {}
+        self._errands = Errands(world.executor, settings.retry_s)
         self._swept_at: datetime | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._shapes: dict[str, EngineShape] = {}
@@ -119,6 +122,10 @@ class ControlLoop:
         self._decided_at: datetime | None = None
         self._last_plan = ""
         self._proposed: Hashable | None = None
+        self._stale = False
+        self._failures = 0
+        self._hold_until: datetime | None = None
+        self._refused: frozenset[str] = frozenset()
 
     @property
     def epoch(self) -> int:
@@ -140,8 +147,9 @@ class ControlLoop:
                 await asyncio.wait_for(stop.wait(), self._settings.tick_s)
             except TimeoutError:
                 continue
-        for task in self._busy.values():
-            task.cancel()
+        self._errands.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if self._epoch:
             await self._stores.leases.release_leadership(self._settings.holder, self._epoch)
 
@@ -152,15 +160,16 @@ class ControlLoop:
             return False
         workload = await self._world.workload()
         sight = await self._observe(now, workload)
-        done = self._finished(now)
+        done = self._errands.finished(now)
         if done:
             changes = absorb(sight, done)
             await self._learn(done, now)
             await self._stores.fleet.commit(changes, self._epoch)
             sight = replace(sight, fleet=await self._stores.fleet.fleet())
         result = step(sight)
+        self._report(result)
         await self._commit(result.changes)
-        self._act(result, now)
+        self._errands.start(result.actions, now)
         self._sweep(now)
         fleet = await self._decide(sight, workload, now)
         await self._route(fleet, workload, now)
@@ -228,30 +237,12 @@ class ControlLoop:
             for event in changes.events:
                 log.info(event.kind.value, subject=event.subject, message=event.message)
 
-    def _act(self, result: Step, now: datetime) -> None:
-        """Start actions beside the loop; a node with one under way gets no second one, a failed one has to wait."""
-        for action in result.actions:
-            if action.node.id not in self._busy and self._retry_at.get(action.node.id, now) <= now:
-                self._busy[action.node.id] = asyncio.ensure_future(self._world.executor.run([action]))
-
-    def _finished(self, now: datetime) -> list[Outcome]:
-        done: list[Outcome] = []
-        wait = timedelta(seconds=self._settings.retry_s)
-        crashed: dict[str, datetime] = {}
-        for node, task in list(self._busy.items()):
-            if task.done():
-                del self._busy[node]
-                if task.cancelled() or task.exception() is not None:
-                    crashed[node] = now + wait
-                    log.error("action_crashed", node=node, error=repr(None if task.cancelled() else task.exception()))
-                else:
-                    done += task.result()
-        self._retry_at = (
-            crashed
-            | {outcome.action.node.id: now + wait for outcome in done if outcome.error is not None}
-            | {node: at for node, at in self._retry_at.items() if at > now}
-        )
-        return done
+    def _report(self, result: Step) -> None:
+        """Rows that asked for an impossible transition stand still until the bug is mended; said once, not at every tick."""
+        refused = frozenset(str(error) for error in result.refused)
+        for message in sorted(refused - self._refused):
+            log.error("row_stands_still", error=message)
+        self._refused = refused
 
     def _sweep(self, now: datetime) -> None:
         """Look for orphans beside the loop. The rows are read after the machines, so a launch under way is never one."""
@@ -291,21 +282,33 @@ class ControlLoop:
         if not self._settings.automatic:
             return fleet
         applying = fleet.plan is not None and fleet.plan.state is PlanState.APPLYING
-        ended = self._last_plan if not applying else ""
+        if self._last_plan and not applying:
+            await self._weigh(self._last_plan, now)
         self._last_plan = fleet.plan.id if applying and fleet.plan is not None else ""
         due = self._decided_at is None or now - self._decided_at >= timedelta(seconds=self._settings.optimise_every_s)
         light = Snapshot(0, now, clusters=fleet.clusters, nodes=fleet.nodes, replicas=fleet.replicas, deployments=workload.deployments,
                          shapes=workload.shapes)  # fmt: skip
         view = decision_view(light, fleet.moves)
         fingerprint, worry = standing(view), trouble(view)
-        if applying and worry == self._trouble:
+        held = applying or (self._hold_until is not None and now < self._hold_until)
+        if held and worry == self._trouble:
             return fleet
-        if not applying and not due and not ended and fingerprint == self._decided_on:
+        if not applying and not due and not self._stale and fingerprint == self._decided_on:
             return fleet
+        self._stale = False
         periodic = due and self._decided_at is not None and fingerprint == self._decided_on
         trigger = why(self._decided_on, view, periodic=periodic)
         self._decided_on, self._trouble, self._decided_at = fingerprint, worry, now
         return await self._plan(sight, fleet, trigger, now)
+
+    async def _weigh(self, plan_id: str, now: datetime) -> None:
+        """A plan ended: what it left may want another. After failures in a row that one waits, ever longer: an engine that cannot
+        start anywhere must not be tried at every tick."""
+        self._stale = True
+        failed = (await self._stores.plans.plan(plan_id)).state is PlanState.FAILED
+        self._failures = self._failures + 1 if failed else 0
+        wait_s = min(self._settings.retry_s * 2 ** min(self._failures - 1, 16), self._settings.optimise_every_s)
+        self._hold_until = now + timedelta(seconds=wait_s) if self._failures else None
 
     async def _plan(self, sight: Sight, fleet: Fleet, trigger: str, now: datetime) -> Fleet:
         snapshot = await self._world.snapshot(now)
@@ -343,25 +346,31 @@ class ControlLoop:
             await self._stores.events.append([Event(EventKind.PLAN_CHANGED, now, plan.id, message, {"state": plan.state.value})])
 
     async def _accept_requested(self, sight: Sight, fleet: Fleet, plan: Plan, now: datetime) -> Fleet:
-        """A person applied a previewed plan: begin it if the world still is what it was made from."""
-        live = {replica.id for replica in fleet.replicas}
-        gone = [move.old_replica for move in plan.moves if move.old_replica and move.old_replica not in live]
+        """A person applied a previewed plan: begin it if the world still is what it was made from, else say why not."""
         snapshot = await self._world.snapshot(now)
         self._remember_shapes(snapshot)
         self._decided_at, self._decided_on = now, None
-        if gone:
+        offers = {offer.id: offer for offer in snapshot.offers}
+        problem = misfit(fleet, plan)
+        if not problem:
+            begun = await self._begin(sight, plan, offers, plan.decided_by or "a person", now)
+            problem = "one of its offers is gone" if begun.plan is not None and not begun.plan.epoch else ""
+        if problem:
             refused = replace(plan, state=PlanState.SUPERSEDED, ended_at=now)
-            message = f"plan {plan.id} no longer fits: replica {gone[0]} is gone; make a new plan"
+            message = f"plan {plan.id} no longer fits: {problem}; make a new plan"
             event = Event(EventKind.PLAN_CHANGED, now, plan.id, message, {"state": PlanState.SUPERSEDED.value})
             await self._commit(ChangeSet(plans=(refused,), events=(event,)))
-            return await self._stores.fleet.fleet()
-        offers = {offer.id: offer for offer in snapshot.offers}
-        return await self._begin(sight, plan, offers, plan.decided_by or "a person", now)
+        return await self._stores.fleet.fleet()
 
     async def _begin(self, sight: Sight, plan: Plan, offers: dict[str, Offer], by: str, now: datetime) -> Fleet:
         fleet = await self._stores.fleet.fleet()
+        under_way = fleet.plan
+        if under_way is not None and under_way.id == plan.id:
+            # A plan that a person applied hides the one it takes over from.
+            newest = await self._stores.plans.plans(RECENT_PLANS)
+            under_way = next((p for p in newest if p.state is PlanState.APPLYING and p.epoch > 0 and p.id != plan.id), None)
         try:
-            changes = accept(replace(sight, fleet=fleet, now=now), plan, offers, by)
+            changes = accept(replace(sight, fleet=replace(fleet, plan=under_way), now=now), plan, offers, by)
         except (ConflictError, IllegalTransitionError) as error:
             log.warning("plan_not_begun", plan=plan.id, error=str(error))
             return fleet

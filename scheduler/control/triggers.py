@@ -1,12 +1,15 @@
-"""What wakes a decision: two fingerprints of the world, one for trouble, one for everything that a plan depends on."""
+"""What wakes a decision: two fingerprints of the world, one for trouble, one for everything that a plan depends on; and what
+tells that a plan made earlier no longer fits."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
 
-from scheduler.domain.lifecycle import NODE_USABLE, NodeState
+from scheduler.domain.lifecycle import MOVE_ENDED, NODE_USABLE, MoveState, NodeState, ReplicaState
+from scheduler.domain.plan import Plan
 from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.stores import Fleet
 
 
 def trouble(view: Snapshot) -> Hashable:
@@ -37,3 +40,19 @@ def why(before: Hashable | None, after: Snapshot, *, periodic: bool) -> str:
     if closed and before is not None:
         return f"cluster {closed[0]} changed"
     return "periodic optimisation" if periodic else "start" if before is None else "the fleet or the demand changed"
+
+
+def misfit(fleet: Fleet, plan: Plan) -> str:
+    """Why a plan that was proposed earlier can't be begun now, "" if it can."""
+    begun = {m.old_replica for m in fleet.moves if m.state not in MOVE_ENDED and m.state is not MoveState.REQUESTED}
+    going = {r.id for r in fleet.replicas if r.state in (ReplicaState.DRAINING, ReplicaState.STOPPING)} | begun
+    live = {replica.id for replica in fleet.replicas}
+    nodes = {node.id for node in fleet.nodes if node.state in NODE_USABLE} | {node.id for node in plan.new_nodes}
+    for move in plan.moves:
+        if move.old_replica and (move.old_replica not in live or move.old_replica in going):
+            return f"replica {move.old_replica} is gone or about to go"
+    for new in plan.new_replicas:
+        missing = [name for name in new.nodes if name not in nodes]
+        if missing:
+            return f"node {missing[0]} is gone"
+    return ""

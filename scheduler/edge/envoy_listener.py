@@ -89,14 +89,14 @@ def _filters() -> list[dict[str, Any]]:
 
 def json_filter(*, request: bool) -> dict[str, Any]:
     """The filter that reads the usage of plain answers and, if asked, the model's name of request bodies."""
-    rules: dict[str, Any] = {
-        "response_rules": {"rules": [_usage_rule(key, path) for key, path in _USAGE], "allow_content_types": ["application/json"]}
-    }
+    # Clients and engines (llama.cpp) may name a character set; Envoy compares the whole header.
+    of_json = {"allow_content_types_regex": {"google_re2": {}, "regex": r"(?i)application/json(\s*;.*)?"}}
+    rules: dict[str, Any] = {"response_rules": {"rules": [_usage_rule(key, path) for key, path in _USAGE], **of_json}}
     if request:
         named = {"metadata_namespace": NAMESPACE, "key": "model", "preserve_existing_metadata_value": True}
         rules["request_rules"] = {
             "rules": [{"selectors": [{"key": "model"}], "on_present": named}],
-            "allow_content_types": ["application/json"],
+            **of_json,
             "allow_empty_content_type": True,
         }
     return {"@type": f"{_TYPES}.filters.http.json_to_metadata.v3.JsonToMetadata", **rules}

@@ -29,7 +29,11 @@ class Assignment:
 
 @dataclass
 class _Room:
-    """Free accelerators of the nodes of one pool, with and without the replicas that leave."""
+    """Free accelerators of the nodes of one pool, with and without the replicas that leave.
+
+    Attributes:
+        pledged: node -> leavers whose room is counted as free already; whoever goes there waits for them too.
+    """
 
     size: int
     cluster: str
@@ -37,6 +41,7 @@ class _Room:
     may_launch: int
     free: dict[str, int] = field(default_factory=dict)
     leavers: dict[str, list[tuple[str, int]]] = field(default_factory=lambda: defaultdict(list))
+    pledged: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def assign(snapshot: Snapshot, target: Target, change: Difference, plan_id: str) -> Assignment:
@@ -96,24 +101,30 @@ def _rooms(snapshot: Snapshot, target: Target, change: Difference) -> dict[str, 
 
 
 def _choose(room: _Room, arrival: Arrival, new_nodes: list[NewNode], plan_id: str) -> tuple[list[str], tuple[str, ...]]:
-    """Nodes for one arrival, and the leavers it must wait for."""
-    need = arrival.accelerators
+    """Nodes for one arrival, and the leavers it must wait for. Nothing is launched or pledged unless all its nodes are found."""
+    need, wanted = arrival.accelerators, arrival.nodes
     fitting = sorted((left, node) for node, left in room.free.items() if left >= need)
-    chosen = [node for _, node in fitting][: arrival.nodes]
-    while len(chosen) < arrival.nodes and room.may_launch > 0:
+    free = [node for _, node in fitting if node not in room.pledged][:wanted]
+    launched = min(wanted - len(free), room.may_launch) if need <= room.size else 0
+    awaited = [node for _, node in fitting if node in room.pledged]
+    awaited += [
+        node for node, leavers in sorted(room.leavers.items()) if _after_leavers(room, node, leavers) >= need and node not in awaited
+    ]
+    awaited = [node for node in awaited if node not in free][: wanted - len(free) - launched]
+    if len(free) + launched + len(awaited) < wanted:
+        return [], ()
+    for node in awaited:
+        leavers = room.leavers.pop(node, [])
+        room.free[node] += sum(size for _, size in leavers)
+        room.pledged[node] = (*room.pledged.get(node, ()), *(name for name, _ in leavers))
+    for _ in range(launched):
         node = f"n-{plan_id}-{len(new_nodes) + 1}"
         new_nodes.append(NewNode(node, room.cluster, room.offer_id))
         room.free[node] = room.size
         room.may_launch -= 1
-        chosen.append(node)
-    waits: list[str] = []
-    for node, leavers in sorted(room.leavers.items()):
-        if len(chosen) == arrival.nodes:
-            break
-        freed = sum(size for _, size in leavers)
-        if node not in chosen and room.free[node] + freed >= need:
-            room.free[node] += freed
-            waits += [name for name, _ in leavers]
-            room.leavers[node] = []
-            chosen.append(node)
-    return chosen, tuple(waits)
+        free.append(node)
+    return free + awaited, tuple(name for node in awaited for name in room.pledged[node])
+
+
+def _after_leavers(room: _Room, node: str, leavers: list[tuple[str, int]]) -> int:
+    return room.free[node] + sum(size for _, size in leavers)

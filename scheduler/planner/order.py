@@ -19,8 +19,9 @@ FIRST_WAVE = 1
 def order(snapshot: Snapshot, change: Difference, assignment: Assignment, plan_id: str) -> tuple[Move, ...]:
     """Pair leavers with arrivals of the same deployment into migrations, and number the waves.
 
-    Wave 0 holds whatever runs against a deadline. From wave 1 on come starts, then migrations in batches no larger than
-    the deployment's surge, then stops.
+    Wave 0 holds whatever runs against a deadline. From wave 1 on come starts, and migrations in batches no larger than the
+    deployment's surge. Where there is no room to make before break, batches of stops and of the starts that wait for them
+    alternate after that, each no larger than what the deployment may lack (at least one). Other stops come last.
     """
     arriving: dict[str, list[NewReplica]] = defaultdict(list)
     for new in assignment.new_replicas:
@@ -28,8 +29,8 @@ def order(snapshot: Snapshot, change: Difference, assignment: Assignment, plan_i
     moves: list[Move] = []
     for leaver in change.leaving:
         waiting = arriving[leaver.deployment]
-        # A replica that must wait for this very leaver cannot be its make-before-break partner.
-        partner = next((new for new in waiting if leaver.id not in assignment.after.get(new.id, ())), None)
+        # One that waits for a leaver cannot be ready before it goes: as partners two such replicas would wait for each other.
+        partner = next((new for new in waiting if new.id not in assignment.after), None)
         if partner is not None:
             waiting.remove(partner)
         moves.append(_move(snapshot, plan_id, leaver, partner))
@@ -86,27 +87,45 @@ def _reason(snapshot: Snapshot, old: Replica | None, new: NewReplica | None) -> 
 def _waves(snapshot: Snapshot, moves: list[Move], assignment: Assignment) -> list[Move]:
     budgets = {deployment.id: deployment.disruption for deployment in snapshot.deployments}
     migrated: dict[str, int] = defaultdict(int)
-    numbered: list[Move] = []
-    for move in sorted(moves, key=lambda m: (m.kind is not MoveKind.START, m.deployment, m.old_replica)):
-        wave = FIRST_WAVE
+    waves: dict[str, int] = {}
+    for move in sorted(moves, key=lambda m: (m.deployment, m.old_replica)):
         if move.urgent_until is not None:
-            wave = URGENT_WAVE
+            waves[_key(move)] = URGENT_WAVE
         elif move.kind is MoveKind.MIGRATE:
             budget = budgets.get(move.deployment)
             batch = max(1, budget.max_surge + budget.max_unavailable) if budget else 1
-            wave = FIRST_WAVE + migrated[move.deployment] // batch
+            waves[_key(move)] = FIRST_WAVE + migrated[move.deployment] // batch
             migrated[move.deployment] += 1
-        numbered.append(replace(move, wave=wave))
+        elif move.kind is MoveKind.START and move.new_replica not in assignment.after:
+            waves[_key(move)] = FIRST_WAVE
+    waves |= _break_before_make(snapshot, moves, assignment, waves)
     last: dict[str, int] = defaultdict(lambda: FIRST_WAVE)
-    for move in numbered:
-        last[move.deployment] = max(last[move.deployment], move.wave)
-    waited_for = {name for names in assignment.after.values() for name in names}
-    final = []
-    for move in numbered:
-        if move.kind is MoveKind.STOP and move.urgent_until is None and move.old_replica not in waited_for:
-            final.append(replace(move, wave=last[move.deployment] + 1))
-        elif move.new_replica in assignment.after:
-            final.append(replace(move, wave=last[move.deployment] + 2))
-        else:
-            final.append(move)
-    return final
+    for move in moves:
+        last[move.deployment] = max(last[move.deployment], waves.get(_key(move), FIRST_WAVE))
+    return [replace(move, wave=waves.get(_key(move), last[move.deployment] + 1)) for move in moves]
+
+
+def _break_before_make(snapshot: Snapshot, moves: list[Move], assignment: Assignment, known: dict[str, int]) -> dict[str, int]:
+    """Waves of the starts that need room, and of the stops that make it: stop a few, start those that waited, and so on."""
+    budgets = {deployment.id: deployment.disruption for deployment in snapshot.deployments}
+    leaving = {move.old_replica: move for move in moves if move.old_replica}
+    waves: dict[str, int] = {}
+    wave = max(known.values(), default=URGENT_WAVE) + 1
+    lacking: dict[str, int] = defaultdict(int)
+    for start in sorted((m for m in moves if m.new_replica in assignment.after), key=lambda m: (m.deployment, m.new_replica)):
+        stops = [leaving[name] for name in assignment.after[start.new_replica] if name in leaving]
+        fresh = [stop for stop in stops if _key(stop) not in known and _key(stop) not in waves]
+        allowed = {stop.deployment: max(1, budgets[stop.deployment].max_unavailable if stop.deployment in budgets else 1) for stop in fresh}
+        adding = {name: sum(stop.deployment == name for stop in fresh) for name in allowed}
+        if any(lacking[name] and lacking[name] + adding[name] > allowed[name] for name in allowed):
+            wave += 2
+            lacking.clear()
+        for stop in fresh:
+            waves[_key(stop)] = wave
+            lacking[stop.deployment] += 1
+        waves[_key(start)] = wave + 1
+    return waves
+
+
+def _key(move: Move) -> str:
+    return f"{move.old_replica}>{move.new_replica}"

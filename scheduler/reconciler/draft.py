@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from scheduler.domain.agentstate import DesiredState
+from scheduler.domain.errors import IllegalTransitionError
 from scheduler.domain.events import Event, EventKind
 from scheduler.domain.fleet import Cluster, Node, Replica
 from scheduler.domain.lifecycle import (
     CLUSTER_TRANSITIONS,
+    MOVE_ENDED,
     MOVE_TRANSITIONS,
     NODE_TRANSITIONS,
     PLAN_TRANSITIONS,
@@ -24,7 +27,10 @@ from scheduler.domain.lifecycle import (
 )
 from scheduler.domain.plan import Move, Plan
 from scheduler.domain.stores import ChangeSet
+from scheduler.reconciler.actions import Action
 from scheduler.reconciler.sight import Sight
+
+Row = TypeVar("Row")
 
 
 class Draft:
@@ -41,7 +47,43 @@ class Draft:
         self.desired: dict[str, DesiredState] = {d.cluster: d for d in sight.fleet.desired}
         self.events: list[Event] = []
         self.handled: list[str] = []
+        self.actions: list[Action] = []
+        self.evacuated: set[str] = set()
+        self.refused: list[IllegalTransitionError] = []
         self._before = (dict(self.clusters), dict(self.nodes), dict(self.replicas), dict(self.moves), self.plan, dict(self.desired))
+
+    @property
+    def applying(self) -> Plan | None:
+        """The plan this loop has begun; one that a person asked for, and that was not accepted yet (epoch 0), is none."""
+        plan = self.plan
+        return plan if plan is not None and plan.state is PlanState.APPLYING and plan.epoch > 0 else None
+
+    def each(self, rows: Iterable[Row], advance: Callable[[Draft, Row], None], key: Callable[[Row], str]) -> None:
+        """Advance every row. One whose transition the tables do not have is left as it is and told in ``refused``: a bug about
+        one row must not stop all others."""
+        todo, skipped = list(rows), set[str]()
+        while True:
+            mark = self._mark()
+            current = ""
+            try:
+                for row in todo:
+                    current = key(row)
+                    if current not in skipped:
+                        advance(self, row)
+            except IllegalTransitionError as error:
+                self._restore(mark)
+                skipped.add(current)
+                self.refused.append(error)
+            else:
+                return
+
+    def _mark(self) -> tuple[Any, ...]:
+        rows = (self.clusters, self.nodes, self.replicas, self.moves, self.desired)
+        return (*(dict(each) for each in rows), self.plan, list(self.events), list(self.handled), list(self.actions))
+
+    def _restore(self, mark: tuple[Any, ...]) -> None:
+        self.clusters, self.nodes, self.replicas, self.moves, self.desired = mark[:5]
+        self.plan, self.events, self.handled, self.actions = mark[5:]
 
     def tell(self, event: EventKind, subject: str, message: str, **data: str | int | float | bool | None) -> None:
         self.events.append(Event(event, self.now, subject, message, data))
@@ -87,6 +129,15 @@ class Draft:
             check_transition("plan", self.plan.id, PLAN_TRANSITIONS, self.plan.state, state)
             self.plan = replace(self.plan, state=state, ended_at=self.now)
             self.tell(EventKind.PLAN_CHANGED, self.plan.id, message, state=state.value)
+
+    def open_move_to(self, replica: str) -> Move | None:
+        """The move under way, or still to begin, that brings this replica."""
+        return next((m for m in self.moves.values() if m.new_replica == replica and m.state not in MOVE_ENDED), None)
+
+    def due(self, replica: Replica) -> bool:
+        """False while the replica belongs to a move whose turn has not come: surge is what the waves allow, not what fits."""
+        move = self.open_move_to(replica.id)
+        return move is None or move.state is not MoveState.REQUESTED
 
     def live_on(self, node: str) -> list[Replica]:
         """Replicas on the node that are not over."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
-from scheduler.domain.errors import NotFoundError, ProviderError, TransientError
+from scheduler.domain.errors import AuthError, ProviderError, TransientError
 from scheduler.domain.fleet import Node
 from scheduler.domain.ports import CloudNode, LaunchRequest, NodeLauncher
 from scheduler.reconciler.actions import Action, FindNode, LaunchNode, Outcome
@@ -60,7 +60,8 @@ class Executor:
         provider, account, region = action.node.offer_id.split("/")[:3]
         launcher = self._launchers.get((provider, account))
         if launcher is None:
-            return Outcome(action, error=NotFoundError(provider, f"no launcher is configured for account {account!r}"))
+            # Not "not found": a machine that cannot be reached is not gone, and is released once its account is set up again.
+            return Outcome(action, error=AuthError(provider, f"no launcher is configured for account {account!r}"))
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 machine = await self._ask(launcher, action, region)
@@ -78,6 +79,8 @@ class Executor:
             return await launcher.launch(await self._describe(node))
         if isinstance(action, FindNode):
             found = [machine for machine in await launcher.find(node.launch_token) if machine.running]
+            for surplus in found[1:]:
+                await launcher.terminate(surplus)
             # Nothing carries the token, so the launch never took place: try again under the same token.
             return found[0] if found else await launcher.launch(await self._describe(node))
         machines = [CloudNode(node.provider_node_id, node.launch_token, True, region, node.zone)] if node.provider_node_id else []

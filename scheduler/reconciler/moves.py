@@ -27,20 +27,21 @@ WAITING = (MoveState.ACQUIRING, MoveState.STARTING, MoveState.WARMING)
 
 def advance_moves(draft: Draft) -> None:
     """Take every open move one step further."""
-    for move in sorted(draft.moves.values(), key=lambda m: (m.wave, m.id)):
-        if move.state in MOVE_ENDED:
-            continue
-        if move.state is MoveState.REQUESTED:
-            _begin(draft, move)
-        elif move.state in WAITING:
-            _await_new(draft, move)
-        elif move.state is MoveState.READY:
-            _shift(draft, move)
-        elif move.state is MoveState.SHIFTING:
-            _shifting(draft, move)
-        elif move.state is MoveState.DRAINING:
-            _draining(draft, move)
+    draft.each(sorted(draft.moves.values(), key=lambda m: (m.wave, m.id)), _advance, lambda move: move.id)
     _finish_plan(draft)
+
+
+def _advance(draft: Draft, move: Move) -> None:
+    if move.state is MoveState.REQUESTED:
+        _begin(draft, move)
+    elif move.state in WAITING:
+        _await_new(draft, move)
+    elif move.state is MoveState.READY:
+        _shift(draft, move)
+    elif move.state is MoveState.SHIFTING:
+        _shifting(draft, move)
+    elif move.state is MoveState.DRAINING:
+        _draining(draft, move)
 
 
 def _begin(draft: Draft, move: Move) -> None:
@@ -59,8 +60,15 @@ def _begin(draft: Draft, move: Move) -> None:
         if old is None or old.state in REPLICA_ENDED:
             draft.move(move, MoveState.CANCELLED, "already gone", ended_at=draft.now)
         else:
-            _drain(draft, draft.move(move, MoveState.DRAINING, started_at=draft.now, in_flight_at_shift=old.in_flight), old)
+            # It shifts at once: from here on the edge needs its time to take the table, as with a migration.
+            moved = draft.move(move, MoveState.DRAINING, started_at=draft.now, shifted_at=draft.now, in_flight_at_shift=old.in_flight)
+            _drain_replica(draft, old, moved)
     else:
+        settings, new = draft.sight.settings, draft.replicas[move.new_replica]
+        if new.state is ReplicaState.REQUESTED:
+            # Its time runs from its turn, not from the plan's acceptance: a late wave has as long as an early one.
+            until = draft.now + timedelta(seconds=settings.launch_timeout_s + settings.join_timeout_s)
+            draft.replica(new, new.state, deadline=until)
         draft.move(move, MoveState.ACQUIRING, started_at=draft.now)
 
 
@@ -69,6 +77,8 @@ def _closed(draft: Draft, move: Move) -> str:
     new = draft.replicas.get(move.new_replica)
     if new is None:
         return "" if move.kind is MoveKind.STOP else "its new replica is gone"
+    if new.state in REPLICA_ENDED:
+        return f"its new replica is {new.state.value}: {new.reason}"
     cluster = draft.clusters[new.cluster]
     if cluster.schedulability is not Schedulability.OPEN:
         return f"cluster {cluster.id} is now {cluster.schedulability.value}"
@@ -121,6 +131,14 @@ def _await_new(draft: Draft, move: Move) -> None:
             pass
 
 
+def fail_bereft(draft: Draft) -> None:
+    """Moves whose new replica has just ended fail with its reason; once the row is stored as ended, nobody could tell it."""
+    for move in list(draft.moves.values()):
+        new = draft.replicas.get(move.new_replica)
+        if move.state in WAITING and new is not None and new.state in REPLICA_ENDED:
+            draft.move(move, MoveState.FAILED, new.reason, ended_at=draft.now)
+
+
 def _ready(draft: Draft, move: Move, new: Replica) -> None:
     old = draft.replicas.get(move.old_replica)
     if move.kind is MoveKind.START or old is None or old.state in REPLICA_ENDED:
@@ -132,7 +150,10 @@ def _ready(draft: Draft, move: Move, new: Replica) -> None:
 
 def _shift(draft: Draft, move: Move) -> None:
     """Old and new share traffic for one step; against a deadline all of it goes at once in the next step."""
-    new, old = draft.replicas[move.new_replica], draft.replicas.get(move.old_replica)
+    new, old = draft.replicas.get(move.new_replica), draft.replicas.get(move.old_replica)
+    if new is None:
+        draft.move(move, MoveState.FAILED, "its new replica is gone", ended_at=draft.now)
+        return
     if old is None or old.state in REPLICA_ENDED:
         _ready(draft, move, new)
         return
@@ -141,20 +162,17 @@ def _shift(draft: Draft, move: Move) -> None:
 
 
 def _shifting(draft: Draft, move: Move) -> None:
-    new, old = draft.replicas[move.new_replica], draft.replicas.get(move.old_replica)
-    if new.state is not ReplicaState.READY:
+    new, old = draft.replicas.get(move.new_replica), draft.replicas.get(move.old_replica)
+    if new is None or new.state is not ReplicaState.READY:
         # The way back: the old replica never stopped serving, so the move simply fails.
-        draft.move(move, MoveState.FAILED, f"the new replica is {new.state.value}: {new.reason}", ended_at=draft.now)
+        why = f"the new replica is {new.state.value}: {new.reason}" if new is not None else "its new replica is gone"
+        draft.move(move, MoveState.FAILED, why, ended_at=draft.now)
         return
     if move.shifted_at is not None and (draft.now - move.shifted_at).total_seconds() < draft.sight.settings.shift_step_s:
         return
     moved = draft.move(move, MoveState.DRAINING)
     if old is not None and old.state not in REPLICA_ENDED:
-        _drain(draft, moved, old)
-
-
-def _drain(draft: Draft, move: Move, old: Replica) -> None:
-    _drain_replica(draft, old, move)
+        _drain_replica(draft, old, moved)
 
 
 def _drain_replica(draft: Draft, old: Replica, move: Move | None) -> None:
@@ -178,32 +196,24 @@ def _draining(draft: Draft, move: Move) -> None:
         draft.move(move, MoveState.STOPPED, ended_at=draft.now)
 
 
-def drain_replicas(draft: Draft) -> None:
-    """A draining replica stops when it is empty for a while, or when its time is up."""
-    settings = draft.sight.settings
-    for replica in list(draft.replicas.values()):
-        if replica.state is not ReplicaState.DRAINING:
-            continue
-        move = next((m for m in draft.moves.values() if m.old_replica == replica.id and m.state is MoveState.DRAINING), None)
-        since = move.shifted_at if move is not None and move.shifted_at is not None else replica.requested_at
-        settled = (draft.now - since).total_seconds() >= settings.settle_s + settings.shift_step_s
-        expired = replica.deadline is not None and draft.now >= replica.deadline
-        if (settled and replica.in_flight == 0) or expired:
-            why = "empty" if replica.in_flight == 0 else f"out of time with {replica.in_flight} requests"
-            draft.replica(replica, ReplicaState.STOPPING, why, deadline=draft.now + timedelta(seconds=settings.stop_timeout_s))
-
-
 def _finish_plan(draft: Draft) -> None:
-    plan = draft.plan
-    if plan is None or plan.state is not PlanState.APPLYING:
+    plan = draft.applying
+    if plan is None:
         return
     mine = [m for m in draft.moves.values() if m.plan == plan.id]
     if any(m.state not in MOVE_ENDED for m in mine):
         return
-    if any(draft.nodes[n].state in NODE_USABLE for n in plan.releases if n in draft.nodes and not draft.live_on(n)):
+    if any(_empties(draft, name) for name in (*plan.releases, *(node.id for node in plan.new_nodes))):
         return
     failed = [m for m in mine if m.state is MoveState.FAILED]
     if failed:
         draft.end_plan(PlanState.FAILED, f"plan {plan.id}: {len(failed)} of {len(mine)} moves failed, first: {failed[0].error}")
     else:
         draft.end_plan(PlanState.APPLIED, f"plan {plan.id} is applied: {len(mine)} moves")
+
+
+def _empties(draft: Draft, name: str) -> bool:
+    """True for a node that holds nothing, or only what leaves: the plan lasts until it is on its way out, so that none is left behind."""
+    node = draft.nodes.get(name)
+    leaving = (ReplicaState.DRAINING, ReplicaState.STOPPING)
+    return node is not None and node.state in NODE_USABLE and all(replica.state in leaving for replica in draft.live_on(name))

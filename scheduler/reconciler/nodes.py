@@ -8,49 +8,53 @@ from datetime import timedelta
 from scheduler.domain.errors import NotFoundError
 from scheduler.domain.events import EventKind
 from scheduler.domain.fleet import Node
-from scheduler.domain.lifecycle import NodeState, PlanState, ReplicaState
-from scheduler.reconciler.actions import REFUSALS, Action, FindNode, LaunchNode, Outcome, TerminateNode
+from scheduler.domain.lifecycle import REPLICA_COMING, NodeState, ReplicaState
+from scheduler.reconciler.actions import REFUSALS, FindNode, LaunchNode, Outcome, TerminateNode
 from scheduler.reconciler.draft import Draft
 
 
-def advance_nodes(draft: Draft) -> list[Action]:
+def advance_nodes(draft: Draft) -> None:
     """Decide what to ask of the providers. Intent is stored (LAUNCHING) before the action is executed."""
-    actions: list[Action] = []
-    for node in list(draft.nodes.values()):
-        match node.state:
-            case NodeState.REQUESTED:
-                actions += _request(draft, node)
-            case NodeState.LAUNCHING:
-                # Stored by an earlier step, and no answer was stored: the call failed ambiguously or we crashed.
-                actions += _resume(draft, node)
-            case NodeState.JOINING if node.deadline is not None and draft.now > node.deadline:
-                _fail_replicas(draft, node, "its node never joined")
-                draft.node(node, NodeState.TERMINATING, "never joined its cluster")
-                draft.tell(EventKind.STOCKOUT, node.offer_id, f"node {node.id} never joined", offer=node.offer_id, cause="never joined")
-            case NodeState.INTERRUPTED | NodeState.READY | NodeState.JOINING if _releasable(draft, node):
-                draft.node(node, NodeState.TERMINATING, "released: empty")
-            case NodeState.LOST if not draft.live_on(node.id):
-                draft.node(node, NodeState.TERMINATING, node.reason)
-            case _:
-                pass
-    actions += [TerminateNode(node) for node in draft.nodes.values() if node.state is NodeState.TERMINATING]
-    return actions
+    draft.each(draft.nodes.values(), _advance, lambda node: node.id)
+    draft.actions += [TerminateNode(node) for node in draft.nodes.values() if node.state is NodeState.TERMINATING]
 
 
-def _request(draft: Draft, node: Node) -> list[Action]:
-    if not draft.live_on(node.id):
+def _advance(draft: Draft, node: Node) -> None:
+    match node.state:
+        case NodeState.REQUESTED:
+            _request(draft, node)
+        case NodeState.LAUNCHING:
+            # Stored by an earlier step, and no answer was stored: the call failed ambiguously or we crashed.
+            _resume(draft, node)
+        case NodeState.JOINING if node.deadline is not None and draft.now > node.deadline:
+            _fail_replicas(draft, node, "its node never joined")
+            draft.node(node, NodeState.TERMINATING, "never joined its cluster")
+            draft.tell(EventKind.STOCKOUT, node.offer_id, f"node {node.id} never joined", offer=node.offer_id, cause="never joined")
+        case NodeState.INTERRUPTED | NodeState.READY | NodeState.JOINING if _releasable(draft, node):
+            draft.node(node, NodeState.TERMINATING, "released: empty")
+        case NodeState.LOST if not draft.live_on(node.id):
+            draft.node(node, NodeState.TERMINATING, node.reason)
+        case _:
+            pass
+
+
+def _request(draft: Draft, node: Node) -> None:
+    replicas = draft.live_on(node.id)
+    if not replicas:
         draft.node(node, NodeState.TERMINATED, "no longer wanted", ended_at=draft.now)
-        return []
-    deadline = draft.now + timedelta(seconds=draft.sight.settings.launch_timeout_s)
-    return [LaunchNode(draft.node(node, NodeState.LAUNCHING, "asked its provider", deadline=deadline))]
+    elif any(draft.due(replica) for replica in replicas):
+        deadline = draft.now + timedelta(seconds=draft.sight.settings.launch_timeout_s)
+        draft.actions.append(LaunchNode(draft.node(node, NodeState.LAUNCHING, "asked its provider", deadline=deadline)))
 
 
-def _resume(draft: Draft, node: Node) -> list[Action]:
-    if node.deadline is not None and draft.now > node.deadline:
+def _resume(draft: Draft, node: Node) -> None:
+    if not draft.live_on(node.id):
+        draft.node(node, NodeState.TERMINATING, "no longer wanted")
+    elif node.deadline is not None and draft.now > node.deadline:
         _fail_replicas(draft, node, "its node could not be launched in time")
         draft.node(node, NodeState.TERMINATING, "no clear answer to the launch in time")
-        return []
-    return [FindNode(node)]
+    else:
+        draft.actions.append(FindNode(node))
 
 
 def _releasable(draft: Draft, node: Node) -> bool:
@@ -59,17 +63,15 @@ def _releasable(draft: Draft, node: Node) -> bool:
         return False
     if node.state is NodeState.INTERRUPTED:
         return True
-    plan = draft.plan
-    if plan is None or plan.state is not PlanState.APPLYING:
+    plan = draft.applying
+    if plan is None:
         return False
     return node.id in plan.releases or any(new.id == node.id for new in plan.new_nodes)
 
 
 def _fail_replicas(draft: Draft, node: Node, why: str) -> None:
     for replica in draft.live_on(node.id):
-        state = ReplicaState.FAILED if replica.state is not ReplicaState.STOPPING else ReplicaState.LOST
-        if replica.state is ReplicaState.DRAINING:
-            state = ReplicaState.LOST
+        state = ReplicaState.FAILED if replica.state in REPLICA_COMING else ReplicaState.LOST
         draft.replica(replica, state, why, weight=0, ended_at=draft.now)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from scheduler.domain.agentstate import ObservedReplica, ObservedState
-from scheduler.domain.events import TIGHTENING, EventKind
+from scheduler.domain.events import TIGHTENING, EventKind, Notice
 from scheduler.domain.fleet import Cluster, Node, Replica
 from scheduler.domain.lifecycle import NODE_ENDED, REPLICA_ENDED, ClusterState, NodeState, ReplicaState
 from scheduler.reconciler.draft import Draft
@@ -18,14 +18,11 @@ IN_SERVICE = (ReplicaState.READY, ReplicaState.DRAINING, ReplicaState.SUSPECT)
 
 def observe(draft: Draft) -> None:
     """Clusters, then notices, then nodes, then replicas: each needs the one before."""
-    for cluster in list(draft.clusters.values()):
-        _cluster(draft, cluster)
-    _notices(draft)
+    draft.each(draft.clusters.values(), _cluster, lambda cluster: cluster.id)
+    draft.each(draft.sight.notices, _notice, _notice_key)
     _prices(draft)
-    for node in list(draft.nodes.values()):
-        _node(draft, node)
-    for replica in list(draft.replicas.values()):
-        _replica(draft, replica)
+    draft.each(draft.nodes.values(), _node, lambda node: node.id)
+    draft.each(draft.replicas.values(), _replica, lambda replica: replica.id)
 
 
 def _cluster(draft: Draft, cluster: Cluster) -> None:
@@ -57,19 +54,27 @@ def _endpoints_dead(draft: Draft, cluster: Cluster) -> bool:
     return draft.sight.healthy is not None and bool(endpoints) and not endpoints & draft.sight.healthy
 
 
-def _notices(draft: Draft) -> None:
+def _notice_key(notice: Notice) -> str:
+    return f"{notice.node}/{notice.kind.value}"
+
+
+def _notice(draft: Draft, notice: Notice) -> None:
     """A notice marks its node once; repeating it changes nothing."""
-    for notice in draft.sight.notices:
-        node = draft.nodes.get(notice.node)
-        if node is None or node.state in NODE_ENDED or node.state is NodeState.TERMINATING:
-            draft.handled.append(f"{notice.node}/{notice.kind.value}")
-            continue
-        if notice.kind is EventKind.INTERRUPTION_NOTICE and node.state in (NodeState.READY, NodeState.JOINING):
-            draft.node(node, NodeState.INTERRUPTED, notice.evidence, interrupted=True, deadline=notice.deadline)
-        if notice.kind in TIGHTENING:
-            deadline = notice.deadline.isoformat() if notice.deadline else None
-            draft.tell(notice.kind, notice.node, notice.evidence, cluster=node.cluster, offer=node.offer_id, deadline=deadline)
-        draft.handled.append(f"{notice.node}/{notice.kind.value}")
+    node = draft.nodes.get(notice.node)
+    if node is None or node.state in NODE_ENDED or node.state is NodeState.TERMINATING:
+        draft.handled.append(_notice_key(notice))
+        return
+    if node.state in (NodeState.REQUESTED, NodeState.LAUNCHING):
+        return  # the machine runs before the answer to its launch was stored: the notice waits for the row
+    if notice.kind is EventKind.INTERRUPTION_NOTICE and node.state in (NodeState.READY, NodeState.JOINING):
+        draft.node(node, NodeState.INTERRUPTED, notice.evidence, interrupted=True, deadline=notice.deadline)
+    elif notice.kind is EventKind.INTERRUPTION_NOTICE and node.state is NodeState.INTERRUPTED and notice.deadline is not None:
+        # A provider may bring its deadline forward; the store opens such a notice again.
+        draft.node(node, node.state, deadline=min(notice.deadline, node.deadline or notice.deadline))
+    if notice.kind in TIGHTENING:
+        deadline = notice.deadline.isoformat() if notice.deadline else None
+        draft.tell(notice.kind, notice.node, notice.evidence, cluster=node.cluster, offer=node.offer_id, deadline=deadline)
+    draft.handled.append(_notice_key(notice))
 
 
 def _prices(draft: Draft) -> None:
@@ -114,7 +119,7 @@ def _node(draft: Draft, node: Node) -> None:
                 draft.node(node, NodeState.LOST, "vanished from its cluster without a notice", deadline=None)
         case NodeState.READY if node.deadline is not None:
             draft.nodes[node.id] = replace(node, deadline=None)
-        case NodeState.INTERRUPTED if not alive and node.deadline is not None and draft.now >= node.deadline:
+        case NodeState.INTERRUPTED if not alive and (node.deadline is None or draft.now >= node.deadline):
             draft.node(node, NodeState.LOST, "reclaimed by its provider")
         case _:
             pass
@@ -132,10 +137,14 @@ def _replica(draft: Draft, replica: Replica) -> None:
         state = ReplicaState.LOST if replica.state is not ReplicaState.STOPPING else ReplicaState.STOPPED
         draft.replica(replica, state, f"its node {gone[0]} is gone", weight=0, ended_at=draft.now)
         return
-    suspect = draft.clusters[replica.cluster].state is ClusterState.SUSPECT
-    if suspect:
-        if replica.state is ReplicaState.READY:
-            draft.replica(replica, ReplicaState.SUSPECT, "its cluster is silent")
+    if replica.state is ReplicaState.REQUESTED and any(draft.nodes[name].state is NodeState.INTERRUPTED for name in replica.nodes):
+        draft.replica(replica, ReplicaState.LOST, "its node is being reclaimed before it could start", ended_at=draft.now)
+        return
+    if draft.clusters[replica.cluster].state is ClusterState.SUSPECT:
+        # The agent's count is old by now; the edge's is not.
+        load = max(replica.in_flight, draft.sight.in_flight.get(replica.endpoint, 0))
+        state = ReplicaState.SUSPECT if replica.state is ReplicaState.READY else replica.state
+        draft.replica(replica, state, "its cluster is silent" if state is not replica.state else "", in_flight=load)
         return
     report = draft.sight.observed.get(replica.cluster)
     if report is None:
@@ -154,6 +163,8 @@ def _follow(draft: Draft, replica: Replica, seen: ObservedReplica) -> None:
     match (replica.state, seen.state):
         case (ReplicaState.STOPPING, _) | (ReplicaState.REQUESTED, _):
             draft.replicas[replica.id] = replace(replica, in_flight=load, pid=seen.pid)
+        case (ReplicaState.SUSPECT, ReplicaState.FAILED):
+            draft.replica(replica, ReplicaState.LOST, seen.error or "the engine gave up out of sight", weight=0, ended_at=draft.now)
         case (_, ReplicaState.FAILED):
             draft.replica(replica, ReplicaState.FAILED, seen.error or "the engine gave up", weight=0, ended_at=draft.now)
         case (_, ReplicaState.LOST):
@@ -162,10 +173,21 @@ def _follow(draft: Draft, replica: Replica, seen: ObservedReplica) -> None:
             draft.replica(replica, ReplicaState.READY, "answers prompts", ready_at=replica.ready_at or draft.now, deadline=None, **facts)
         case (ReplicaState.STARTING, ReplicaState.WARMING):
             draft.replica(replica, ReplicaState.WARMING, "the engine listens", **facts)
-        case (ReplicaState.READY | ReplicaState.SUSPECT | ReplicaState.WARMING, ReplicaState.STARTING):
+        case (ReplicaState.READY | ReplicaState.SUSPECT, ReplicaState.STARTING | ReplicaState.WARMING):
+            # Between two reports the engine may have got as far as listening again; either way it answers nobody now.
+            until = draft.now + timedelta(seconds=_start_timeout_s(draft, replica))
+            draft.replica(
+                replica, ReplicaState.STARTING, seen.error or "the engine restarts", **{**facts, "in_flight": 0, "deadline": until}
+            )
+        case (ReplicaState.WARMING, ReplicaState.STARTING):
             draft.replica(replica, ReplicaState.STARTING, seen.error or "the engine restarts", **{**facts, "in_flight": 0})
         case _:
             draft.replicas[replica.id] = replace(replica, **facts)
+
+
+def _start_timeout_s(draft: Draft, replica: Replica) -> float:
+    launch = draft.sight.launches.get((replica.deployment, replica.shape))
+    return launch.start_timeout_s if launch is not None else draft.sight.settings.join_timeout_s
 
 
 def _absent(draft: Draft, replica: Replica) -> None:

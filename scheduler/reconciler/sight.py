@@ -19,6 +19,7 @@ class ReconcileSettings:
     Attributes:
         shift_step_s: how long old and new share traffic before all of it goes to the new replica.
         settle_s: how long a drained replica must look empty before it is stopped (the edge needs time to take a table).
+        evacuate_s: how long before its node is reclaimed a replica stops taking requests, if others of its deployment serve.
         lost_after_s: a silent cluster is given up after this time even if nobody can say that its endpoints are dead.
         token_prefix: how the launch tokens of this installation begin; it keeps two of them in one account apart.
         vanished_grace_s: how long a joined node may be missing from complete reports before it counts as lost.
@@ -30,6 +31,7 @@ class ReconcileSettings:
     settle_s: float = 2.0
     drain_timeout_s: float = 600
     stop_timeout_s: float = 60
+    evacuate_s: float = 20.0
     lost_after_s: float = 300
     vanished_grace_s: float = 5.0
     token_prefix: str = "headrace-"  # noqa: S105 (a tag, not a secret)

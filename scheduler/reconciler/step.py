@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from scheduler.domain.errors import ConflictError
+from scheduler.domain.errors import ConflictError, IllegalTransitionError
 from scheduler.domain.events import EventKind
 from scheduler.domain.fleet import Node, Replica
 from scheduler.domain.lifecycle import PLAN_TRANSITIONS, MoveState, NodeState, PlanState, ReplicaState, check_transition
@@ -15,19 +15,21 @@ from scheduler.domain.plan import NewReplica, Plan
 from scheduler.domain.stores import ChangeSet
 from scheduler.reconciler.actions import Action, Outcome
 from scheduler.reconciler.draft import Draft
-from scheduler.reconciler.moves import abandon_new, advance_moves, drain_replicas
+from scheduler.reconciler.moves import abandon_new, advance_moves, fail_bereft
 from scheduler.reconciler.nodes import absorb_outcome, advance_nodes
 from scheduler.reconciler.observe import observe
+from scheduler.reconciler.replicas import advance_replicas
 from scheduler.reconciler.sight import Sight
 from scheduler.reconciler.wishes import start_requested, write_wishes
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Rows to write first, then actions to take."""
+    """Rows to write first, then actions to take. ``refused`` are bugs: rows that asked for a transition their table does not have."""
 
     changes: ChangeSet
     actions: tuple[Action, ...]
+    refused: tuple[IllegalTransitionError, ...] = ()
 
 
 def step(sight: Sight) -> Step:
@@ -35,18 +37,18 @@ def step(sight: Sight) -> Step:
     draft = Draft(sight)
     observe(draft)
     advance_moves(draft)
-    drain_replicas(draft)
+    advance_replicas(draft)
     start_requested(draft)
-    actions = advance_nodes(draft)
+    advance_nodes(draft)
     write_wishes(draft)
-    return Step(draft.changes(), tuple(actions))
+    return Step(draft.changes(), tuple(draft.actions), tuple(draft.refused))
 
 
 def absorb(sight: Sight, outcomes: Sequence[Outcome]) -> ChangeSet:
     """Rows to write for what the providers answered."""
     draft = Draft(sight)
-    for outcome in outcomes:
-        absorb_outcome(draft, outcome)
+    draft.each(outcomes, absorb_outcome, lambda outcome: outcome.action.node.id)
+    fail_bereft(draft)
     return draft.changes()
 
 

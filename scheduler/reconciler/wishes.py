@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from scheduler.domain.agentstate import DesiredReplica, DesiredState
 from scheduler.domain.fleet import Replica
-from scheduler.domain.lifecycle import NodeState, ReplicaState
+from scheduler.domain.lifecycle import REPLICA_ENDED, NodeState, ReplicaState
 from scheduler.reconciler.draft import Draft
 
 WANTED = frozenset({ReplicaState.STARTING, ReplicaState.WARMING, ReplicaState.READY, ReplicaState.SUSPECT, ReplicaState.DRAINING})
@@ -16,7 +16,7 @@ RUNNING_NODE = (NodeState.READY, NodeState.INTERRUPTED)
 def start_requested(draft: Draft) -> None:
     """A requested replica is handed to its agent as soon as all its nodes have joined and nothing has to leave first."""
     for replica in list(draft.replicas.values()):
-        if replica.state is not ReplicaState.REQUESTED:
+        if replica.state is not ReplicaState.REQUESTED or not draft.due(replica):
             continue
         launch = draft.sight.launches.get((replica.deployment, replica.shape))
         joined = all(name in draft.nodes and draft.nodes[name].state is NodeState.READY for name in replica.nodes)
@@ -31,10 +31,20 @@ def _has_room(draft: Draft, replica: Replica) -> bool:
     need = shapes[replica.shape].accelerators_per_node if replica.shape in shapes else 1
     for name in replica.nodes:
         others = [r for r in draft.live_on(name) if r.id != replica.id and r.state is not ReplicaState.REQUESTED]
+        if name in _haunted(draft, replica.cluster):
+            return False
         used = sum(shapes[r.shape].accelerators_per_node if r.shape in shapes else 1 for r in others)
         if used + need > draft.nodes[name].instance_type.accelerator_count:
             return False
     return True
+
+
+def _haunted(draft: Draft, cluster: str) -> set[str]:
+    """Nodes on which the agent still sees an engine that we count as over: it holds its accelerators until it is gone."""
+    report = draft.sight.observed.get(cluster)
+    listed = report[0].replicas if report is not None else ()
+    living = {replica.id for replica in draft.replicas.values() if replica.state not in REPLICA_ENDED}
+    return {seen.node for seen in listed if seen.replica not in living}
 
 
 def write_wishes(draft: Draft) -> None:

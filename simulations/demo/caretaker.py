@@ -62,7 +62,11 @@ def belonging(folder: Path) -> list[psutil.Process]:
             environ = process.environ()
         except (psutil.Error, OSError):
             continue  # gone meanwhile, or somebody else's
-        if process.pid != os.getpid() and any(Path(environ.get(name, "/")).is_relative_to(folder) for name in PLACES) and tree.alive(process):
+        if (
+            process.pid != os.getpid()
+            and any(Path(environ.get(name, "/")).is_relative_to(folder) for name in PLACES)
+            and tree.alive(process)
+        ):
             found.append(process)
     return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -11,8 +13,14 @@ from pathlib import Path
 
 import yaml
 
+from scheduler.domain.errors import HeadraceError, InvalidInputError
+
 CLOUDS = ("aws", "gcp", "azure")
 LOOPBACK = "127.0.0.1"
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (looked at; Ray writes there)
+FREE_BYTES_MIN = 1 << 30
+BASE_MAX = 8
+"""Longest temp folder whose Ray sockets still fit: /tmp and /var/tmp do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +58,53 @@ class Ground:
 
 
 def break_ground(clusters: tuple[str, ...], port: int) -> Ground:
-    """Choose a folder and free ports. ``port`` 0 takes a free one for the dashboard too."""
-    folder = Path(tempfile.mkdtemp(prefix="headrace-"))
-    taken = [socket.socket() for _ in range(4)]
+    """Choose a folder and free ports. ``port`` 0 takes a free one for the dashboard too.
+
+    Raises:
+        InvalidInputError: the port is taken.
+        HeadraceError: this machine has no room or no place for a demo; the message says what to change.
+    """
+    _check_port(port)
+    _check_shared_memory()
     heads = {cluster: _free_pair(index) for index, cluster in enumerate(clusters)}
+    folder = _make_folder()
+    taken = [socket.socket() for _ in range(4)]
     for each in taken:
         each.bind((LOOPBACK, 0))
     ports = [each.getsockname()[1] for each in taken]
     for each in taken:
         each.close()
     return Ground(folder, port or ports[0], ports[1], ports[2], ports[3], heads, secrets.token_urlsafe(24), secrets.token_hex(16))
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            remedy = "Choose another with --port, or none: then a free one is taken."
+            raise InvalidInputError("port", port, f"cannot be listened on: {error.strerror}", remedy) from error
+
+
+def _check_shared_memory() -> None:
+    """Ray keeps its object store there, even where, as here, nothing is put into it."""
+    if not os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
+        raise HeadraceError(f"{SHARED_MEMORY} is missing or not writable, and Ray needs it. In a container, start it with --shm-size=1g.")
+
+
+def _make_folder() -> Path:
+    try:
+        base = tempfile.gettempdir()
+        folder = Path(tempfile.mkdtemp(prefix="headrace-", dir=base if len(base) <= BASE_MAX else "/tmp"))  # noqa: S108
+        free = shutil.disk_usage(folder).free
+        if free >= FREE_BYTES_MIN:
+            return folder
+        folder.rmdir()
+    except OSError as error:
+        raise HeadraceError(f"no temporary folder can be made: {error}. Make /tmp writable, or set TMPDIR to a short path.") from error
+    lack = f"{folder.parent} has {free >> 20} MiB free and a demo needs {FREE_BYTES_MIN >> 20} MiB"
+    raise HeadraceError(f"{lack}. Free some room, or set TMPDIR to a short path.")
 
 
 def _free_pair(index: int) -> int:
@@ -72,7 +117,7 @@ def _free_pair(index: int) -> int:
         except OSError:
             continue
         return port
-    raise OSError("no free ports for a Ray head between 20100 and 31000")
+    raise HeadraceError("no two free ports in a row for a Ray head between 20100 and 31000. End what listens there.")
 
 
 def write_config(ground: Ground, dsn: str, python: str) -> None:
@@ -90,6 +135,7 @@ def write_config(ground: Ground, dsn: str, python: str) -> None:
         "edge_admin_port": ground.admin_port,
         "optimise_every_s": 30.0,
         "node_python": python,
+        "node_dir": str(ground.folder / "n"),
         "providers": [*providers, {"name": "snapshot"}],
     }
     ground.config.write_text(yaml.safe_dump(document), encoding="utf-8")

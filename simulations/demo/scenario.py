@@ -11,6 +11,8 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+import httpx2
+
 from scheduler.domain.errors import HeadraceError
 from simulations.demo.load import STREAM_S_MIN, Load
 from simulations.demo.stage import Stage
@@ -52,9 +54,11 @@ async def until(condition: Callable[[], Any], within_s: float, what: str) -> Any
     """
     end = time.monotonic() + within_s
     while time.monotonic() < end:
-        found = await condition()
-        if found:
-            return found
+        # A control plane that was just killed answers again in a few seconds; people are invited to try it.
+        with contextlib.suppress(httpx2.HTTPError):
+            found = await condition()
+            if found:
+                return found
         await asyncio.sleep(0.2)
     raise HeadraceError(f"{what} did not happen within {within_s:.0f} s")
 
@@ -100,10 +104,16 @@ async def wanted(stage: Stage) -> dict[str, int]:
     return counts
 
 
-async def tighten(stage: Stage, load: Load, result: Result, say: Say) -> None:
-    """Sell a cloud out and take its spot machines back, under load, and watch the replicas move."""
+async def all_ready(stage: Stage) -> dict[str, int]:
+    """Wait until everything the plan wants is in service; replicas by deployment."""
     counts = await wanted(stage)
     await until(lambda: settled(stage, counts), READY_WITHIN_S, "all replicas ready")
+    return counts
+
+
+async def tighten(stage: Stage, load: Load, result: Result, say: Say) -> None:
+    """Sell a cloud out and take its spot machines back, under load, and watch the replicas move."""
+    counts = await all_ready(stage)
     await _picture(stage, result)
     say(f"{sum(counts.values())} replicas serve on {len(result.clouds)} clouds for ${result.cost_before:.3f}/h; the load begins")
     load.start()

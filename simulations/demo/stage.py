@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import httpx2
 import yaml
 
+from scheduler.bootstrap.connect import embedded_postgres
 from scheduler.bootstrap.edge import prepare_edge
-from scheduler.bootstrap.serve import embedded_postgres
 from scheduler.bootstrap.settings import default_data_dir, load_settings
 from scheduler.bootstrap.supervise import ProcessSpec, Supervisor
+from scheduler.domain.errors import InvalidInputError
 from scheduler.runtime.agent import AgentSettings, agent_command
 from scheduler.runtime.head import HeadSettings, head_environment
+from simulations.demo.caretaker import dismiss
 from simulations.demo.ground import LOOPBACK, Ground, break_ground, write_config
 
 FLEET = Path(__file__).with_name("fleet.yaml")
@@ -57,9 +59,15 @@ class Stage:
 def prepare(port: int) -> tuple[Ground, Supervisor, tuple[str, ...]]:
     """Choose the ground; nothing is started yet."""
     clusters = tuple(cluster["id"] for cluster in demo_fleet()["clusters"])
+    run_dir = Path(os.environ.get("HEADRACE_DATA_DIR") or default_data_dir()) / "run"
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidInputError(
+            "HEADRACE_DATA_DIR", str(run_dir), f"cannot be made: {error.strerror}", "Name a writable folder."
+        ) from error
     ground = break_ground(clusters, port)
-    data_dir = Path(os.environ.get("HEADRACE_DATA_DIR") or default_data_dir())
-    supervisor = Supervisor(data_dir / "run", ground.folder / "log")
+    supervisor = Supervisor(run_dir, ground.folder / "log")
     supervisor.control_url, supervisor.front_door = ground.control_url, ground.front_door
     return ground, supervisor, clusters
 
@@ -68,25 +76,27 @@ async def raise_stage(ground: Ground, supervisor: Supervisor, clusters: tuple[st
     """Start everything; returns when the agents run and the fleet is declared."""
     api = httpx2.AsyncClient(base_url=ground.control_url, timeout=30, trust_env=False)
     stage = Stage(ground, supervisor, api, clusters)
-    heads = [asyncio.create_task(supervisor.start(_head(ground, cluster))) for cluster in clusters]
+    heads = {cluster: asyncio.create_task(supervisor.start(_head(ground, cluster))) for cluster in clusters}
+
+    async def agent(cluster: str) -> None:
+        await heads[cluster]
+        await supervisor.start(await _agent(stage, cluster))
+
     try:
         await asyncio.gather(_postgres(stage), supervisor.start(_market(stage, seed)))
         await asyncio.gather(supervisor.start(_edge(ground)), supervisor.start(_control(stage)))
-        await _declare(stage)
-        await asyncio.gather(*heads)
-        for cluster in clusters:
-            await supervisor.start(await _agent(stage, cluster))
+        await asyncio.gather(_declare(stage), *map(agent, clusters))
     except BaseException:
-        for head in heads:
+        for head in heads.values():
             head.cancel()
         raise
     return stage
 
 
-async def strike(ground: Ground, supervisor: Supervisor) -> None:
+async def strike(supervisor: Supervisor, caretaker: Popen[bytes]) -> None:
     """Take everything down and leave nothing behind."""
-    await supervisor.stop()
-    await asyncio.to_thread(shutil.rmtree, ground.folder, ignore_errors=True)
+    await supervisor.stop(spare={caretaker.pid})
+    await asyncio.to_thread(dismiss, caretaker)
 
 
 async def _postgres(stage: Stage) -> None:
