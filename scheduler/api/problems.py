@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from scheduler.api.schema import InvalidInputErrors, field_path
+from scheduler.api.schema import InvalidInputErrors, explain, field_path
 from scheduler.domain.errors import ConflictError, FencedError, HeadraceError, InfeasibleError, InvalidInputError, NoSuchError
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,8 +37,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
-        every = [{"field": field_path(d["loc"]), "problem": d["msg"], "remedy": "See /openapi.json."} for d in error.errors()]
-        return problem(422, "Invalid input", "; ".join(f"{each['field']}: {each['problem']}" for each in every), errors=every)
+        every = [explain(detail) for detail in error.errors()]
+        return problem(422, "Invalid input", "; ".join(map(str, every)), errors=[_field(each) for each in every])
 
     @app.exception_handler(ValidationError)
     async def unreadable(_: Request, error: ValidationError) -> JSONResponse:

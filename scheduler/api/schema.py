@@ -218,7 +218,7 @@ def parse_fleet(document: object) -> FleetIn:
     try:
         return FleetIn.model_validate(document if document is not None else {})
     except ValidationError as error:
-        raise InvalidInputErrors([_explain(detail) for detail in error.errors()]) from error
+        raise InvalidInputErrors([explain(detail) for detail in error.errors()]) from error
 
 
 class InvalidInputErrors(InvalidInputError):
@@ -231,7 +231,7 @@ class InvalidInputErrors(InvalidInputError):
         self.args = ("\n".join(str(error) for error in errors),)
 
 
-def _explain(detail: Any) -> InvalidInputError:
+def explain(detail: Any) -> InvalidInputError:
     """One pydantic detail as a sentence with a remedy."""
     path = field_path(detail["loc"])
     value = detail.get("input")
@@ -256,7 +256,7 @@ def _explain(detail: Any) -> InvalidInputError:
 def field_path(location: tuple[str | int, ...]) -> str:
     """``("deployments", 0, "slo")`` as ``deployments[0].slo``."""
     text = ""
-    for part in location:
+    for part in location[1:] if location[:1] in (("body",), ("query",), ("path",)) else location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return text or "document"
 

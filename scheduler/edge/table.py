@@ -52,7 +52,7 @@ def build_edge_config(
 
 def _patience(engine: EngineKind) -> dict[str, int]:
     """llama.cpp on a CPU shares its cores with its own decoding: a health check may wait behind it and prove nothing."""
-    return {"health_timeout_s": 5, "unhealthy_after": 3} if engine is EngineKind.LLAMACPP else {}
+    return {"health_timeout_s": 10, "unhealthy_after": 3} if engine is EngineKind.LLAMACPP else {}
 
 
 def _localities(replicas: Sequence[Replica], clusters: Mapping[str, Cluster]) -> tuple[EdgeLocality, ...]:

@@ -40,6 +40,7 @@ def step(sight: Sight) -> Step:
     advance_replicas(draft)
     start_requested(draft)
     advance_nodes(draft)
+    fail_bereft(draft)
     write_wishes(draft)
     return Step(draft.changes(), tuple(draft.actions), tuple(draft.refused))
 

@@ -61,6 +61,8 @@ def ray_environment(token: str) -> dict[str, str]:
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "2000",
         "RAY_health_check_failure_threshold": "3",
+        # Ray's own 15 starves an engine on a busy host until its health checks fail; a little keeps Ray itself responsive.
+        "RAY_worker_niceness": "5",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         "RAY_AUTH_MODE": "token" if token else "disabled",

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -45,11 +45,16 @@ def store_errors() -> Iterator[None]:
     Raises:
         StoreUnavailableError: no connection, connection lost, out of disk or connections, deadlock or timeout.
         ConflictError: a constraint of the schema refused the row.
+        InvalidInputError: a value that Postgres has no form for, such as a NUL in a text.
     """
     try:
         yield
     except IntegrityError as error:
         raise ConflictError(f"the database refused the change: {_first_line(error)}") from error
+    except DataError as error:
+        raise InvalidInputError(
+            "input", "...", f"the database cannot take it: {_first_line(error)}", "Send plain text without NUL."
+        ) from error
     except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:  # from COPY, beneath SQLAlchemy
         raise ConflictError(f"the database refused the rows: {_first_line(error)}") from error
     except (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError) as error:
