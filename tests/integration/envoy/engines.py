@@ -99,7 +99,9 @@ class Engine:
 
 async def _plain(writer: asyncio.StreamWriter, status: int, content: dict[str, object]) -> None:
     body = json.dumps(content).encode()
-    writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+    writer.write(
+        f"HTTP/1.1 {status} X\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    )
     await writer.drain()
 
 
