@@ -75,7 +75,7 @@ class TestAnEmptyFleet:
             ("plan", "A preview shows"),
             ("migrations", "headrace drain"),
             ("margin", "first paid node"),
-            ("providers", "headrace providers check"),
+            ("providers", "headrace serve --config FILE"),
         ):
             await page.goto(f"{site.url}/#{tab}")
             await expect(page.locator(f"#view-{tab} .empty")).to_contain_text(hint)
