@@ -49,7 +49,9 @@ async def events(
 @router.get("/events/stream", response_class=StreamingResponse)
 async def stream(request: Request, _: Viewer, use: Use, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
     """Server-sent events, resumable by Last-Event-ID; a comment every 10 seconds keeps proxies awake."""
-    start = int(last_event_id) if last_event_id and last_event_id.isdigit() else None
+    known = last_event_id or ""
+    # Only what a sequence number can be: digits of other scripts and numbers beyond the column are nobody's last event.
+    start = int(known) if known.isascii() and known.isdecimal() and len(known) < 19 else None
     return StreamingResponse(_follow(request, use, start), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
 

@@ -68,6 +68,11 @@ def install(app: FastAPI) -> None:
     async def other(_: Request, error: HeadraceError) -> JSONResponse:
         return problem(503, "Unavailable", str(error))
 
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        # A bug: the trace goes to the log (the framework raises it again), never to the client.
+        return problem(500, "Internal error", "The control plane failed on this request; its log tells where.")
+
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, str(error.detail), str(error.detail))

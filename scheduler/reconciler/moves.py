@@ -168,9 +168,17 @@ def _shifting(draft: Draft, move: Move) -> None:
         why = f"the new replica is {new.state.value}: {new.reason}" if new is not None else "its new replica is gone"
         draft.move(move, MoveState.FAILED, why, ended_at=draft.now)
         return
-    if move.shifted_at is not None and (draft.now - move.shifted_at).total_seconds() < draft.sight.settings.shift_step_s:
+    settings, healthy = draft.sight.settings, draft.sight.healthy
+    shared_s = (draft.now - move.shifted_at).total_seconds() if move.shifted_at is not None else settings.edge_wait_s
+    if shared_s < settings.shift_step_s:
         return
-    moved = draft.move(move, MoveState.DRAINING)
+    if old is not None and old.state is ReplicaState.READY and healthy is not None and new.endpoint not in healthy:
+        # It answers its agent, but the edge has not seen it answer yet: nobody would take the old one's requests.
+        if shared_s >= settings.edge_wait_s:
+            draft.move(move, MoveState.FAILED, f"the edge does not reach {new.endpoint}; the old replica serves on", ended_at=draft.now)
+        return
+    # Shifted is what it is from now on: the edge's time to take the table counts from here, however long the two shared traffic.
+    moved = draft.move(move, MoveState.DRAINING, shifted_at=draft.now)
     if old is not None and old.state not in REPLICA_ENDED:
         _drain_replica(draft, old, moved)
 

@@ -46,7 +46,7 @@ def _drain(draft: Draft, replica: Replica) -> None:
     if replica.state is not ReplicaState.DRAINING or replica.id in draft.evacuated:
         return
     settings = draft.sight.settings
-    settled = (draft.now - _drains_since(draft, replica)).total_seconds() >= settings.settle_s + settings.shift_step_s
+    settled = (draft.now - _drains_since(draft, replica)).total_seconds() >= settings.settle_s
     deadlines = [at for at in (replica.deadline, doomed_at(draft, replica)) if at is not None]
     if (settled and replica.in_flight == 0) or (deadlines and draft.now >= min(deadlines)):
         why = "empty" if replica.in_flight == 0 else f"out of time with {replica.in_flight} requests"

@@ -18,6 +18,7 @@ class ReconcileSettings:
 
     Attributes:
         shift_step_s: how long old and new share traffic before all of it goes to the new replica.
+        edge_wait_s: how long the edge may take to find the new replica healthy; the old one serves on until then.
         settle_s: how long a drained replica must look empty before it is stopped (the edge needs time to take a table).
         evacuate_s: how long before its node is reclaimed a replica stops taking requests, if others of its deployment serve.
         lost_after_s: a silent cluster is given up after this time even if nobody can say that its endpoints are dead.
@@ -28,6 +29,7 @@ class ReconcileSettings:
     launch_timeout_s: float = 300
     join_timeout_s: float = 900
     shift_step_s: float = 1.0
+    edge_wait_s: float = 60.0
     settle_s: float = 2.0
     drain_timeout_s: float = 600
     stop_timeout_s: float = 60

@@ -109,7 +109,7 @@ async def _play(scene: Scene, mode: Mode) -> int:
     load = Load(scene.ground.front_door, CONCURRENCY)
     await first_answer(stage, load, scene.began, result, scene.say)
     if mode.idle:
-        await all_ready(stage)
+        await all_ready(stage, load)
         return await _stay(stage)
     await tighten(stage, load, result, scene.say)
     if mode.once:

@@ -67,6 +67,11 @@ class Load:
             answer.raise_for_status()
         return str(answer.json()["choices"][0]["message"]["content"])
 
+    async def answers(self, model: str) -> bool:
+        """Whether the model answers now; counted nowhere, since the table may reach the edge a moment after a replica is ready."""
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        return (await self._http.post("/v1/chat/completions", json=body)).is_success
+
     async def _client(self, model: str, index: int) -> None:
         await asyncio.sleep(0.3 * index)
         while not self._stop.is_set():

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
 
 from tests.e2e.running import RunningDemo, until
 
+LEASE = timedelta(seconds=10)
+"""How long a report holds, by default."""
 PROMPT = [{"role": "user", "content": "Name a river."}]
 
 
@@ -59,6 +62,16 @@ class Fleet:
             and all(move["state"] in ("stopped", "failed", "cancelled") for move in moves)
             and counts == await self.wanted()
         )
+
+    async def heard(self, cluster: str) -> None:
+        """Wait for a report that the cluster's agent sent from now on: a lease that ends later than any earlier report's could."""
+        now = datetime.fromisoformat((await self.get("/v1/status"))["time"])
+
+        async def later() -> bool:
+            row = next(each["cluster"] for each in await self.get("/v1/clusters") if each["cluster"]["id"] == cluster)
+            return row["state"] == "ready" and datetime.fromisoformat(row["lease_until"]) > now + LEASE
+
+        await until(later, f"a report of cluster {cluster}", 60)
 
     async def settle(self, demo: RunningDemo) -> None:
         """Wait until the fleet is what the plan says, with one engine process for each replica."""

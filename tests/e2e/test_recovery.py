@@ -54,6 +54,7 @@ async def test_an_agent_comes_back_and_adopts_the_engines_that_run(demo: Running
     async with asking(demo.front_door) as asker:
         kill(row["pid"])
         await restarted(demo, row)
+        await fleet.heard(row["name"].removeprefix("agent-"))
         await asker.answers_more(3)
         await fleet.settle(demo)
     assert not asker.failures
@@ -75,6 +76,7 @@ async def test_a_gcs_comes_back_and_its_engines_never_stop(demo: RunningDemo, fl
             return now is not None and now.pid != gcs.pid
 
         await until(anew, "the GCS started again", 30)
+        await fleet.heard(head["name"].removeprefix("head-"))
         await asker.answers_more(3)
         await fleet.settle(demo)
     assert not asker.failures
@@ -107,6 +109,8 @@ async def test_requests_flow_without_a_control_plane_and_it_resumes_the_same_pla
             return bool((await fleet.get("/v1/status"))["leads"])
 
         await until(leads, "the new control plane leading")
+        for cluster in {each["cluster"] for each in replicas.values()}:
+            await fleet.heard(cluster)
         await fleet.settle(demo)
         await asker.answers_more(1)
     assert not asker.failures
@@ -129,6 +133,8 @@ async def test_requests_flow_without_postgres_and_nothing_is_forgotten(demo: Run
             return (await fleet.get("/readyz"))["status"] == "ready"
 
         await until(ready, "the database answering again", 60)
+        for cluster in {each["cluster"] for each in replicas.values()}:
+            await fleet.heard(cluster)
         await fleet.settle(demo)
         await asker.answers_more(1)
     assert not asker.failures

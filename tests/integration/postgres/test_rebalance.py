@@ -136,16 +136,16 @@ def at_step(name: str) -> Callable[..., bool]:
     return lambda run: isinstance(run, Run) and run.step.startswith(name)
 
 
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
-    ("port", "call", "when"),
+    ("port", "call", "when", "after"),
     [
-        ("leases", "begin_run", lambda *_: True),
-        ("leases", "update_run", at_step("pruned")),
-        ("plans", "propose", lambda *_: True),
-        ("leases", "update_run", at_step("applying")),
-        ("plans", "decide", lambda *_: True),
-        ("leases", "update_run", at_step("done")),
+        ("leases", "begin_run", lambda *_: True, True),
+        ("leases", "update_run", at_step("pruned"), True),
+        ("plans", "propose", lambda *_: True, True),
+        ("leases", "update_run", at_step("applying"), False),
+        ("plans", "decide", lambda *_: True, False),
+        ("plans", "decide", lambda *_: True, True),
+        ("leases", "update_run", at_step("done"), False),
     ],
 )
 async def test_killed_at_any_step_the_next_process_ends_the_run_and_moves_everything_once(

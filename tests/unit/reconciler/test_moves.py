@@ -80,6 +80,27 @@ def test_old_and_new_share_traffic_for_one_step_before_the_old_one_drains() -> N
     assert (bench.replica("a").state, bench.replica("a").weight) == (ReplicaState.DRAINING, 0)
 
 
+def test_the_old_replica_serves_until_the_edge_has_seen_the_new_one_answer() -> None:
+    bench = shifted()
+    bench.healthy = frozenset({bench.replica("a").endpoint})
+    bench.pass_time(30)
+    bench.step()
+    assert (bench.replica("a").state, bench.replica("a").weight) == (ReplicaState.READY, 100)
+    bench.healthy = frozenset({bench.replica("a").endpoint, bench.replica("b").endpoint})
+    bench.step()
+    assert bench.replica("a").state is ReplicaState.DRAINING
+
+
+def test_a_new_replica_that_the_edge_never_reaches_fails_its_move_and_the_old_one_stays() -> None:
+    bench = shifted()
+    bench.healthy = frozenset({bench.replica("a").endpoint})
+    bench.pass_time(61)
+    bench.step()
+    assert bench.move("m1").state is MoveState.FAILED
+    assert bench.replica("b").endpoint in bench.move("m1").error
+    assert (bench.replica("a").state, bench.replica("a").weight) == (ReplicaState.READY, 100)
+
+
 def test_an_empty_replica_stops_only_after_the_edge_had_time_to_take_the_table() -> None:
     bench = draining()
     bench.pass_time(1.9)
@@ -89,6 +110,13 @@ def test_an_empty_replica_stops_only_after_the_edge_had_time_to_take_the_table()
     bench.step()
     assert bench.replica("a").state is ReplicaState.STOPPING
     assert bench.wanted() == {"b"}
+
+
+def test_a_loop_that_stalled_still_gives_the_edge_its_time() -> None:
+    bench = shifted()
+    bench.pass_time(30)
+    bench.step()
+    assert bench.replica("a").state is ReplicaState.DRAINING, "not stopped in the very step in which the edge is told"
 
 
 def test_a_busy_replica_drains_until_its_last_request_is_done() -> None:
@@ -172,10 +200,10 @@ def test_a_stop_gives_the_edge_its_time_too() -> None:
     bench.accept(plan(moves=[move("m1", old="a")]))
     bench.step()
     assert bench.replica("a").state is ReplicaState.DRAINING
-    bench.pass_time(2)
+    bench.pass_time(1.9)
     bench.step()
     assert bench.replica("a").state is ReplicaState.DRAINING
-    bench.pass_time(1)
+    bench.pass_time(0.2)
     bench.step()
     assert bench.replica("a").state is ReplicaState.STOPPING
 
@@ -283,3 +311,24 @@ def test_a_node_of_a_failed_start_is_released_before_the_plan_ends() -> None:
     bench.steps(3)
     assert bench.node("n9").state is NodeState.TERMINATING
     assert bench.plan().state is PlanState.FAILED
+
+
+def test_the_old_replica_serves_on_until_the_edge_has_seen_the_new_one_answer() -> None:
+    bench = shifted()
+    bench.healthy = frozenset({bench.replica("a").endpoint})
+    bench.pass_time(10)
+    bench.step()
+    assert (bench.move("m1").state, bench.replica("a").state) == (MoveState.SHIFTING, ReplicaState.READY)
+    bench.healthy = frozenset({bench.replica("a").endpoint, bench.replica("b").endpoint})
+    bench.step()
+    assert bench.replica("a").state is ReplicaState.DRAINING
+
+
+def test_a_new_replica_that_the_edge_never_reaches_does_not_replace_the_old_one() -> None:
+    bench = shifted()
+    bench.healthy = frozenset({bench.replica("a").endpoint})
+    bench.pass_time(61)
+    bench.step()
+    assert bench.move("m1").state is MoveState.FAILED
+    assert "the edge does not reach" in bench.move("m1").error
+    assert (bench.replica("a").state, bench.replica("a").weight) == (ReplicaState.READY, 100)
