@@ -175,7 +175,9 @@ def _shifting(draft: Draft, move: Move) -> None:
     if old is not None and old.state is ReplicaState.READY and healthy is not None and new.endpoint not in healthy:
         # It answers its agent, but the edge has not seen it answer yet: nobody would take the old one's requests.
         if shared_s >= settings.edge_wait_s:
-            draft.move(move, MoveState.FAILED, f"the edge does not reach {new.endpoint}; the old replica serves on", ended_at=draft.now)
+            why = f"the edge does not reach {new.endpoint}; the old replica serves on"
+            draft.move(move, MoveState.FAILED, why, ended_at=draft.now)
+            abandon_new(draft, move, why)
         return
     # Shifted is what it is from now on: the edge's time to take the table counts from here, however long the two shared traffic.
     moved = draft.move(move, MoveState.DRAINING, shifted_at=draft.now)

@@ -140,6 +140,11 @@ async def tighten(stage: Stage, load: Load, result: Result, say: Say) -> None:
         return len(load.tally.durations_s) >= STREAMS_MIN
 
     await until(enough, 180, f"{STREAMS_MIN} finished streams")
+
+    async def released() -> bool:
+        return all(node["state"] == "ready" for node in await stage.get("/v1/nodes"))
+
+    await until(released, 60, "the release of the machines that were taken back")
     result.cost_after = (await stage.get("/v1/status"))["usd_per_h"]
 
 
