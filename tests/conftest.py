@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from scheduler.store import Store, open_store
 from scheduler.store.embedded import EmbeddedPostgres
@@ -19,6 +21,12 @@ from scheduler.store.postmaster import PORT, SUPERUSER
 TEMPLATE = "template_migrated"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 """Settings of a server whose data nobody needs tomorrow."""
+
+MACHINE = ("tests/e2e/", "tests/integration/ray/", "tests/browser/")
+GIVING_WAY = 10
+
+RESEARCH = "research data"
+"""Part of the reason of a skip that CI excuses."""
 
 _numbers = count(1)
 
@@ -63,9 +71,46 @@ def execute(server: EmbeddedPostgres, statement: str) -> None:
         connection.execute(statement.encode())
 
 
+class MachineFirst(LoadScopeScheduling):
+    """Tests that need the machine run one after the other, on one worker; files of the others beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "machine" if needs_the_machine(path) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> MachineFirst:
+    """Instead of one of xdist's own."""
+    return MachineFirst(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that need the machine come first; of them, those that ask the common demo last, since it stays up from then on."""
+    items.sort(key=lambda item: (not needs_the_machine(item.nodeid), "demo" in getattr(item, "fixturenames", ())))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A worker gives way, for good, once it runs tests that only compute: engines and browsers beside it keep their time."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not needs_the_machine(item.nodeid) and os.nice(0) < GIVING_WAY:
+        os.nice(GIVING_WAY)
+
+
+def needs_the_machine(nodeid: str) -> bool:
+    """Whether a test raises engines or a browser, on fixed loopback addresses."""
+    return nodeid.startswith(MACHINE)
+
+
+def skipped(reporter: pytest.TerminalReporter) -> list[pytest.TestReport]:
+    """Parts that should have run: all skipped ones but those that compare with research data, which no checkout holds."""
+    reports = reporter.stats.get("skipped", [])
+    return [report for report in reports if RESEARCH not in str(report.longrepr)]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """In CI a skipped part is a failure: say which."""
-    if os.environ.get("CI") and terminalreporter.stats.get("skipped"):
+    if os.environ.get("CI") and skipped(terminalreporter):
         terminalreporter.section("skipped parts are failures in CI", red=True)
 
 
@@ -73,5 +118,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """See above; the exit status tells it."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+    if os.environ.get("CI") and reporter is not None and skipped(reporter):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -13,7 +13,7 @@ from tests.e2e.running import RunningDemo
 READY_S = 200.0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """A demo with its fleet up and no load. At the end it is interrupted, and must leave neither a process nor a folder."""
     running = RunningDemo(Path(tmp_path_factory.mktemp("demo")), "--idle")

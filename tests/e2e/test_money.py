@@ -20,13 +20,13 @@ async def test_margin_shows_tokens_revenue_and_cost_of_every_deployment(demo: Ru
 
         async def billed() -> dict[str, Any] | None:
             rows = {row["deployment"]: row for row in await fleet.get("/v1/margin", hours=1)}
-            whole = all(rows.get(name, {}).get("output_tokens") and rows[name]["cost_usd"] > 0 for name in ("chat", "batch"))
+            whole = all(rows.get(name, {}).get("requests", 0) >= 3 and rows[name]["cost_usd"] > 0 for name in ("chat", "batch"))
             return rows if whole else None
 
         rows = await until(billed, "metered tokens and node time of both deployments", 60)
     for name in ("chat", "batch"):
         row = rows[name]
-        assert row["requests"] >= 3
+        assert row["output_tokens"] > 0
         assert row["input_tokens"] > 0
         assert row["revenue_usd"] > 0
         assert row["cost_usd_by_phase"].get("serving", 0) > 0

@@ -167,10 +167,19 @@ async def test_a_node_passes_its_clouds_warning_on(world: World, metadata_url: s
 
 async def test_a_node_that_is_told_to_end_leaves_no_process(world: World) -> None:
     await world.control.until(lambda seen: seen.latest and any(node.node == "n2" and node.alive for node in seen.latest.nodes), 60)
-    members = tree.descendants(world.cluster.processes["n2"].pid)
-    assert any(process.name() == "raylet" for process in members)
+    members = await with_raylet(world.cluster.processes["n2"].pid)
     await asyncio.to_thread(world.cluster.end, "n2")
     assert [process for process in members if tree.alive(process)] == []
+
+
+async def with_raylet(pid: int) -> list[psutil.Process]:
+    """The processes below a node, once its raylet has been adopted by it."""
+    async with asyncio.timeout(60):
+        while True:
+            members = tree.descendants(pid)
+            if any(process.name() == "raylet" for process in members):
+                return members
+            await asyncio.sleep(0.05)
 
 
 def engines(world: World) -> list[int]:

@@ -56,7 +56,7 @@ def test_spot_is_never_dearer_than_on_demand() -> None:
 
 def test_the_bundled_list_is_what_the_builder_makes_of_the_crawl() -> None:
     if not CRAWL.exists():
-        pytest.skip("the crawl that the snapshot was built from is not here")
+        pytest.skip("the crawl that the snapshot was built from is research data, not part of this project")
     with CRAWL.open(encoding="utf-8", newline="") as crawl, BUNDLED.open(encoding="utf-8", newline="") as bundled:
         assert build(csv.DictReader(crawl))[0] == list(csv.reader(bundled))[1:]
 
