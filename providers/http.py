@@ -6,6 +6,8 @@ anything that changes the world is sent once.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import ssl
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -15,15 +17,9 @@ from urllib.parse import urlsplit
 import httpx2
 import stamina
 
-from scheduler.domain.errors import (
-    AuthError,
-    InvalidInputError,
-    NotFoundError,
-    ProviderDataError,
-    ProviderError,
-    RateLimitedError,
-    TransientError,
-)
+from providers.errors import ErrorTable
+from scheduler.domain.errors import InvalidInputError, ProviderDataError, RateLimitedError, TransientError
+from scheduler.domain.ports import Budget, Pace
 
 BODY_BYTES_MAX = 64 * 2**20
 RETRY_AFTER_S_MAX = 30.0
@@ -34,8 +30,17 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Json = Any
 """A decoded JSON document; parsers check its shape."""
 
-Refusals = Callable[[int, Mapping[str, Any]], ProviderError | None]
-"""Maps a status and an error body to the vendor's meaning; None leaves it to the status."""
+Told = Callable[[Mapping[str, Any]], tuple[str, str]]
+"""Reads (code, message) out of an error's body."""
+
+Loads = Callable[[bytes], Json]
+"""Decodes a body; raises ValueError where it is none."""
+
+Opened = Callable[[Json], Json]
+"""Takes a good answer out of its envelope; raises what an error inside means, for vendors that refuse with HTTP 200."""
+
+Heard = Callable[[Mapping[str, str]], None]
+"""Receives the headers of a good answer: some vendors name the next page there."""
 
 
 def checked_endpoint(field: str, endpoint: str) -> str:
@@ -52,9 +57,20 @@ def checked_endpoint(field: str, endpoint: str) -> str:
     return endpoint.rstrip("/")
 
 
-def no_refusals(status: int, body: Mapping[str, Any]) -> ProviderError | None:
-    """For vendors whose statuses say everything."""
-    return None
+def told(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and message in the shapes that most vendors use: at the top, under ``error``, or first of ``errors``; ("", "") if none."""
+    inner = body.get("error") or body.get("errors") or body
+    if isinstance(inner, list):
+        inner = inner[0] if inner else {}
+    if not isinstance(inner, Mapping):
+        return "", str(inner)
+    code = inner.get("code") or inner.get("id") or inner.get("type") or body.get("code") or ""
+    message = inner.get("message") or inner.get("detail") or inner.get("reason") or body.get("message") or ""
+    return str(code), str(message)
+
+
+class _UnreadableError(ProviderDataError):
+    """A success whose body cannot be read."""
 
 
 class JsonHttp:
@@ -62,76 +78,142 @@ class JsonHttp:
 
     def __init__(
         self,
-        provider: str,
+        errors: ErrorTable,
         endpoint: str,
-        headers: Callable[[], Mapping[str, str]],
+        headers: Callable[[], Mapping[str, str]] = dict,
         *,
-        refusals: Refusals = no_refusals,
+        told: Told = told,
+        opened: Opened = lambda body: body,
+        loads: Loads = json.loads,
+        auth: Callable[[], httpx2.Auth] | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        pace: Pace | None = None,
+        budget: Budget | None = None,
         timeout_s: float = 30.0,
         attempts: int = 3,
     ) -> None:
-        """``headers`` is called for each request and raises AuthError where credentials are missing."""
-        self._provider, self._endpoint = provider, checked_endpoint("endpoint", endpoint)
-        self._headers, self._refusals = headers, refusals
+        """A client that speaks for one account.
+
+        Args:
+            headers: called for each request; raises AuthError where credentials are missing. auth: the same for signed requests.
+            loads: for vendors that do not answer in JSON.
+            tls: whom to trust and as whom to appear, for endpoints with a certificate authority of their own.
+            pace, budget: every request takes its turn there first.
+            timeout_s: for one whole request, answer included.
+        """
+        self._errors, self._endpoint, self._told = errors, checked_endpoint("endpoint", endpoint), told
+        self._opened = opened
+        self._loads = loads
+        self._headers, self._auth, self._tls = headers, auth, tls or _tls
+        self._pace, self._budget = pace, budget
         self._timeout_s, self._attempts = timeout_s, attempts
 
-    async def read(self, path: str, params: Mapping[str, str] | None = None) -> Json:
-        """GET, retried. Raises the ProviderError family."""
+    async def read(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
+        budget: Budget | None = None,
+        heard: Heard | None = None,
+    ) -> Json:
+        """Ask for something, retried. ``method`` and ``body`` are for vendors that search by POST. Raises the ProviderError family."""
         async for attempt in stamina.retry_context(on=retry_read, attempts=self._attempts, timeout=120.0, wait_max=RETRY_AFTER_S_MAX):
             with attempt:
-                return await self.once("GET", path, params=params)
+                return await self._send(method, path, params=params, body=body, budget=budget, heard=heard)
         raise AssertionError("stamina returns or raises")
 
-    async def once(self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: Json = None) -> Json:
-        """One request, never repeated.
+    async def once(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
+        heard: Heard | None = None,
+        budget: Budget | None = None,
+        text: bool = False,
+    ) -> Json:
+        """One request that changes something, never repeated.
+
+        Args:
+            body: sent as JSON; bytes are sent as they are.
+            headers: of this request alone, such as an idempotency key.
+            budget: a tighter one for this call, beside the account's.
+            text: a success is plain text, such as an id by itself.
 
         Raises:
-            TransientError: no answer, a broken one, or 5xx; after a launch, look for its token first.
-            AuthError, NotFoundError, RateLimitedError, ProviderDataError: by status; or what ``refusals`` says.
+            TransientError: no answer, an unreadable one, or 5xx; after a launch, look for its token first.
+            AuthError, NotFoundError, RateLimitedError, ProviderDataError: by status, or what the vendor's code means.
         """
+        try:
+            return await self._send(method, path, params=params, body=body, headers=headers, heard=heard, budget=budget, text=text)
+        except _UnreadableError as error:
+            raise TransientError(self._errors.provider, f"perhaps carried out: {error}") from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
+        heard: Heard | None = None,
+        budget: Budget | None = None,
+        text: bool = False,
+    ) -> Json:
         url = path if path.startswith(("http://", "https://")) else self._endpoint + path
         checked_endpoint("next page", url)
+        for turn in (self._budget, budget):
+            if self._pace is not None and turn is not None:
+                await self._pace.take(turn)
         loopback = urlsplit(url).hostname in LOOPBACK
-        headers = {"Accept": "application/json", **self._headers()}
+        sent = {"Accept": "application/json", **self._headers(), **(headers or {})}
+        auth = self._auth() if self._auth is not None else None
+        content: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+        where = f"{method} {_shown(path)}"
         try:
-            async with httpx2.AsyncClient(verify=_tls(), trust_env=not loopback, timeout=self._timeout_s) as client:
-                reply = await client.request(method, url, params=params, json=body, headers=headers)
-        except httpx2.HTTPError as error:
-            raise TransientError(self._provider, f"{method} {_shown(path)}: {type(error).__name__}") from error
-        return self._decoded(method, path, reply)
+            async with (
+                asyncio.timeout(self._timeout_s),
+                httpx2.AsyncClient(verify=self._tls(), trust_env=not loopback, timeout=self._timeout_s) as client,
+                client.stream(method, url, params=params, headers=sent, auth=auth, **content) as reply,
+            ):
+                told = await self._content(where, reply)
+                answer = told.decode(errors="replace").strip() if text and reply.is_success else self._decoded(where, reply, told)
+                if heard is not None:
+                    heard(reply.headers)
+                return answer
+        except (httpx2.HTTPError, httpx2.StreamError, TimeoutError) as error:
+            raise TransientError(self._errors.provider, f"{where}: {type(error).__name__}") from error
 
-    def _decoded(self, method: str, path: str, reply: httpx2.Response) -> Json:
-        where = f"{method} {_shown(path)}: HTTP {reply.status_code}"
-        if len(reply.content) > BODY_BYTES_MAX:
-            raise ProviderDataError(self._provider, f"{where} with {len(reply.content)} bytes")
-        if reply.status_code == 204 or (reply.is_success and not reply.content):
+    async def _content(self, where: str, reply: httpx2.Response) -> bytes:
+        content = bytearray()
+        async for chunk in reply.aiter_bytes():
+            content += chunk
+            if len(content) > BODY_BYTES_MAX:
+                raise _UnreadableError(self._errors.provider, f"{where}: more than {BODY_BYTES_MAX} bytes")
+        return bytes(content)
+
+    def _decoded(self, where: str, reply: httpx2.Response, content: bytes) -> Json:
+        where = f"{where}: HTTP {reply.status_code}"
+        if reply.is_success and not content:
             return {}
         try:
-            body = reply.json()
+            body = self._loads(content)
         except ValueError as error:
             if reply.is_success:
                 kind = reply.headers.get("content-type", "no content type")
-                raise ProviderDataError(self._provider, f"{where} with a body that is not JSON ({kind})") from error
+                raise _UnreadableError(self._errors.provider, f"{where} with a body that is not JSON ({kind})") from error
             body = {}
         if reply.is_success:
-            return body
-        raise self._refused(where, reply, body if isinstance(body, dict) else {})
-
-    def _refused(self, where: str, reply: httpx2.Response, body: Mapping[str, Any]) -> ProviderError:
-        named = self._refusals(reply.status_code, body)
-        if named is not None:
-            return named
-        match reply.status_code:
-            case 401 | 403:
-                return AuthError(self._provider, f"{where}: credentials are wrong or lack a permission")
-            case 404 | 410:
-                return NotFoundError(self._provider, where)
-            case 429:
-                return RateLimitedError(self._provider, where, retry_after_s=retry_after_s(reply.headers.get("retry-after", "")))
-            case status if status >= 500 or status == 408:
-                return TransientError(self._provider, where)
-            case _:
-                return ProviderDataError(self._provider, f"{where}: {str(body.get('message', ''))[:200]}")
+            return self._opened(body)
+        code, message = self._told(body) if isinstance(body, Mapping) else ("", "")
+        wait_s = retry_after_s(reply.headers.get("retry-after", ""), default_s=self._errors.rate_limit_wait_s)
+        raise self._errors.error(code, reply.status_code, f"{where}: {message}", retry_after_s=wait_s)
 
 
 def retry_read(error: Exception) -> bool | float:

@@ -35,14 +35,60 @@ _LAMBDA = {
     "us": "US", "asia-northeast": "JP", "asia-south-1": "IN", "australia-east-1": "AU", "europe-central-1": "DE", "europe-south-1": "IT",
     "me-west-1": "IL",
 }  # fmt: skip
+_RUNPOD = {
+    "US": "US", "CA": "CA", "EU-CZ": "CZ", "EU-FR": "FR", "EU-NL": "NL", "EU-RO": "RO", "EU-SE": "SE", "EUR-IS": "IS", "EUR-NO": "NO",
+    "AP-JP": "JP", "OC-AU": "AU",
+}  # fmt: skip
+_DIGITALOCEAN = {
+    "nyc": "US", "sfo": "US", "atl": "US", "tor": "CA", "ams": "NL", "fra": "DE", "lon": "GB", "blr": "IN", "sgp": "SG", "syd": "AU",
+}  # fmt: skip
+_OCI = {
+    "us": "US", "ca": "CA", "mx": "MX", "uk": "GB", "il": "IL", "eu-amsterdam": "NL", "eu-frankfurt": "DE", "eu-madrid": "ES",
+    "eu-marseille": "FR", "eu-paris": "FR", "eu-milan": "IT", "eu-turin": "IT", "eu-stockholm": "SE", "eu-zurich": "CH",
+    "me-abudhabi": "AE", "me-dubai": "AE", "me-jeddah": "SA", "me-riyadh": "SA", "sa-bogota": "CO", "sa-santiago": "CL",
+    "sa-valparaiso": "CL", "sa-saopaulo": "BR", "sa-vinhedo": "BR", "af-johannesburg": "ZA", "af-casablanca": "MA",
+    "ap-tokyo": "JP", "ap-osaka": "JP", "ap-seoul": "KR", "ap-chuncheon": "KR", "ap-mumbai": "IN", "ap-hyderabad": "IN",
+    "ap-singapore": "SG", "ap-sydney": "AU", "ap-melbourne": "AU", "ap-batam": "ID", "ap-kulai": "MY",
+}  # fmt: skip
+_LATITUDE = {
+    "AMS": "NL", "ASH": "US", "BGT": "CO", "BUE": "AR", "CHI": "US", "DAL": "US", "FRA": "DE", "LAX": "US", "LON": "GB", "MEX": "MX",
+    "MIA": "US", "NYC": "US", "SAN": "CL", "SAO": "BR", "SGP": "SG", "SJC": "US", "SYD": "AU", "TOR": "CA", "TYO": "JP",
+}  # fmt: skip
+_TENCENT = {
+    "ap-bangkok": "TH", "ap-beijing": "CN", "ap-chengdu": "CN", "ap-chongqing": "CN", "ap-guangzhou": "CN", "ap-hongkong": "HK",
+    "ap-jakarta": "ID", "ap-nanjing": "CN", "ap-seoul": "KR", "ap-shanghai": "CN", "ap-shenzhen": "CN", "ap-singapore": "SG",
+    "ap-tokyo": "JP", "eu-frankfurt": "DE", "na-ashburn": "US", "na-siliconvalley": "US", "sa-saopaulo": "BR",
+}  # fmt: skip
+_FULL_NAMES: dict[str, tuple[str, ...]] = {
+    "lambda": (
+        "us-east-1", "us-east-2", "us-east-3", "us-west-1", "us-west-2", "us-west-3", "us-south-1", "us-south-2", "us-south-3",
+        "us-midwest-1", "europe-central-1", "asia-northeast-1", "asia-northeast-2", "asia-south-1", "me-west-1", "australia-east-1",
+    ),
+    "tencent": (
+        "ap-bangkok", "ap-beijing", "ap-chengdu", "ap-chongqing", "ap-guangzhou", "ap-hongkong", "ap-jakarta", "ap-nanjing", "ap-seoul",
+        "ap-shanghai", "ap-singapore", "ap-tokyo", "eu-frankfurt", "na-ashburn", "na-siliconvalley", "sa-saopaulo",
+    ),
+    "scaleway": (
+        "fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3",
+    ),
+}  # fmt: skip
 _TABLES: dict[str, dict[str, str]] = {
     "aws": _AWS,
     "gcp": _GCP,
     "azure": _AZURE,
+    "coreweave": {"US": "US", "CA": "CA", "RNO": "US"},
+    "cudo": {code.lower(): code for code in ("AU", "CA", "DE", "FI", "FR", "GB", "IN", "KE", "NG", "NO", "SE", "US", "ZA")},
     "lambda": _LAMBDA,
-    "nebius": {"eu-north1": "FI", "eu-west1": "FR", "us-central1": "US"},
+    "latitude": _LATITUDE,
+    "nebius": {"eu-north1": "FI", "eu-west1": "FR", "me-west1": "IL", "uk": "GB", "us": "US"},
+    "digitalocean": _DIGITALOCEAN,
+    "runpod": _RUNPOD,
     "verda": {"FIN": "FI", "ICE": "IS"},
     "hyperstack": {"CANADA": "CA", "NORWAY": "NO", "US": "US"},
+    "oci": _OCI,
+    "scaleway": {"fr-par": "FR", "nl-ams": "NL", "pl-waw": "PL"},
+    "crusoe": {"us": "US", "eu-iceland": "IS"},
+    "tencent": _TENCENT,
 }
 
 
@@ -59,3 +105,8 @@ def jurisdiction_of(provider: str, region: str) -> str:
 def _ends_word(region: str, prefix: str) -> bool:
     rest = region[len(prefix) :]
     return not rest or rest[0] == "-" or (rest[0].isdigit() and not prefix[-1].isdigit())
+
+
+def known_regions(provider: str) -> tuple[str, ...]:
+    """Regions of a cloud that are listed here by their full names; none where only prefixes are known."""
+    return _FULL_NAMES.get(provider, ())

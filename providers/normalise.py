@@ -50,13 +50,19 @@ for _key in ACCELERATORS:
     _stem = _key.split("-")[0].upper() if not _key.startswith("Radeon") else "RADEONPROV520"
     _SOLE[_stem] = "" if _stem in _SOLE else _key
 
+_NOISE = frozenset({"NVLINK", "GEFORCE", "AMD", "INSTINCT"})
+
 _ALIASES = {
     "A6000": "RTXA6000-48GB-PCIe",
     "RTX6000": "RTX6000-24GB-PCIe",
     "QUADRORTX6000": "RTX6000-24GB-PCIe",
     "RTXPRO6000WS": "RTXPRO6000-96GB-PCIe",
+    "RTXPRO6000SE": "RTXPRO6000-96GB-PCIe",
     "RTXPROSERVER6000": "RTXPRO6000-96GB-PCIe",
     "RTXPRO6000BLACKWELLSERVEREDITION": "RTXPRO6000-96GB-PCIe",
+    "RTX4000ADAGENERATION": "RTX4000Ada-20GB-PCIe",
+    "RTX5000ADAGENERATION": "RTX5000Ada-32GB-PCIe",
+    "RTX6000ADAGENERATION": "RTX6000Ada-48GB-PCIe",
     "H100MEGA": "H100-80GB-SXM",
     "RADEONPROV520": "Radeon-V520-8GB-PCIe",
     "INFERENTIA2": "Inferentia2-32GB",
@@ -85,11 +91,11 @@ def accelerator_key(name: str, *, memory_gib: int | None = None, form: str = "")
             form = form or {"PCIE": "PCIe"}.get(word, word)
         elif word.endswith(("GB", "G")) and word.rstrip("GB").isdigit():
             memory_gib = memory_gib or int(word.rstrip("GB"))
-        elif word and word != "NVLINK":
+        elif word and word not in _NOISE:
             kept.append(word)
     stem = "".join(kept)
     sole = _ALIASES.get(stem) or _SOLE.get(stem)
-    if sole:
+    if sole and form in ("", sole.split("-")[-1]):
         return sole
     fits = [key for key in ACCELERATORS if key.split("-")[0].upper() == stem]
     if not fits:
@@ -102,6 +108,26 @@ def accelerator_key(name: str, *, memory_gib: int | None = None, form: str = "")
     if len(fits) != 1:
         raise ValueError(f"accelerator {name!r} (memory {memory_gib}, form {form or 'unknown'}) fits {len(fits)} catalogue entries")
     return fits[0]
+
+
+_CLOUDS = {
+    "amazon": "aws", "crusoecloud": "crusoe", "datacrunch": "verda", "google": "gcp", "lambdalabs": "lambda", "oracle": "oci",
+    "thundercompute": "thunder", "vastai": "vast",
+}  # fmt: skip
+
+
+def cloud_kind(name: str) -> str:
+    """Headrace's own kind of a cloud that an aggregator names: the same cloud must not count twice.
+
+    A cloud that headrace does not read by itself keeps the aggregator's name, in lower case without separators.
+
+    Raises:
+        ValueError: no name.
+    """
+    bare = "".join(letter for letter in name.lower() if letter.isalnum())
+    if not bare:
+        raise ValueError("the row names no cloud")
+    return _CLOUDS.get(bare, bare)
 
 
 def instance_type(

@@ -9,11 +9,11 @@ from datetime import date, datetime
 from scheduler.domain.agentstate import DesiredState, ObservedState
 from scheduler.domain.errors import ConflictError, FencedError, NoSuchError
 from scheduler.domain.events import Event, EventKind, Notice
+from scheduler.domain.evidence import Exposure, LaunchRecord
 from scheduler.domain.fleet import Cluster, Node, Replica
 from scheduler.domain.lifecycle import MOVE_ENDED, NODE_ENDED, REPLICA_ENDED, PlanState, Schedulability
 from scheduler.domain.plan import Move, Plan
 from scheduler.domain.ports import Limits
-from scheduler.domain.snapshot import LaunchCap
 from scheduler.domain.stores import ChangeSet, Fleet, Run
 
 
@@ -30,7 +30,7 @@ class Memory:
         self.reports: dict[str, tuple[ObservedState, datetime]] = {}
         self.notices: dict[tuple[str, EventKind], Notice] = {}
         self.handled: set[tuple[str, EventKind]] = set()
-        self.learned: dict[str, LaunchCap] = {}
+        self.learned: dict[str, LaunchRecord] = {}
         self.log: list[Event] = []
         self.epoch = 0
         self.holder = ""
@@ -140,13 +140,17 @@ class Memory:
         """Filled by the world."""
         return Limits()
 
-    async def put_cap(self, offer_id: str, cap: LaunchCap) -> None:
-        """Remember a backoff."""
-        self.learned[offer_id] = cap
+    async def put_records(self, records: Sequence[LaunchRecord]) -> None:
+        """Remember what launches taught."""
+        self.learned |= {record.scope: record for record in records}
 
-    async def caps(self, now: datetime) -> Mapping[str, LaunchCap]:
-        """Backoffs in force."""
-        return {offer: cap for offer, cap in self.learned.items() if cap.until is None or cap.until > now}
+    async def records(self, changed_since: datetime) -> Mapping[str, LaunchRecord]:
+        """What still says something."""
+        return {key: each for key, each in self.learned.items() if max(each.changed_at, each.until or each.changed_at) >= changed_since}
+
+    async def exposures(self, since: datetime, now: datetime) -> Mapping[str, Exposure]:
+        """Nothing: what a simulated market takes back it tells in its offers."""
+        return {}
 
     # EventLog
 

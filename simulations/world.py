@@ -25,7 +25,7 @@ from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Workload
 from scheduler.inventory.assemble import World as Stock
 from scheduler.inventory.assemble import snapshot_of
-from scheduler.inventory.availability import cap_after_stockout
+from scheduler.inventory.evidence import MEMORY
 from scheduler.optimizer import SolveSettings
 from scheduler.reconciler import Executor, ReconcileSettings
 from simulations.agents import SimulatedAgent
@@ -69,7 +69,6 @@ class SimulatedWorld:
             workload=self._workload,
             launch=launch_of,
             route=route,
-            after_stockout=cap_after_stockout,
             executor=Executor(launchers, self._describe),
             publisher=self,
             edge=self,
@@ -109,7 +108,7 @@ class SimulatedWorld:
         """Through the inventory's own rules."""
         fleet = await self.memory.fleet()
         limits = Limits(quotas=self._quotas())
-        stock = Stock(self.market.offers(), (), limits, await self.memory.caps(now), self.workload, fleet)
+        stock = Stock(self.market.offers(), (), limits, await self.memory.records(now - MEMORY), self.workload, fleet)
         return snapshot_of(stock, now)
 
     def _quotas(self) -> tuple[Quota, ...]:

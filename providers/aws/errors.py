@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from providers.errors import ErrorTable
 from scheduler.domain.errors import (
     AuthError,
     NotFoundError,
@@ -24,7 +25,7 @@ PROVIDER = "aws"
 RATE_LIMIT_WAIT_S = 5.0
 """EC2 refills its request bucket within seconds and sends no ``Retry-After``."""
 
-CODES: dict[str, type[ProviderError]] = {
+_CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(
         (
             "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity", "InsufficientCapacity",
@@ -58,14 +59,7 @@ CODES: dict[str, type[ProviderError]] = {
 }  # fmt: skip
 
 
-def error_of(code: str, status: int, message: str) -> ProviderError:
-    """The domain's error for an EC2 code and status; an unknown code with 5xx is transient, any other unusable."""
-    kind = CODES.get(code)
-    if kind is None:
-        kind = TransientError if status >= 500 else ProviderDataError
-    if kind is RateLimitedError:
-        return RateLimitedError(PROVIDER, message, code, retry_after_s=RATE_LIMIT_WAIT_S)
-    return kind(PROVIDER, message, code)
+ERRORS = ErrorTable(PROVIDER, _CODES, rate_limit_wait_s=RATE_LIMIT_WAIT_S)
 
 
 @contextmanager
@@ -82,7 +76,7 @@ def mapped(call: str) -> Iterator[None]:
     except foreign.ClientError as error:
         body = error.response.get("Error", {})
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        raise error_of(str(body.get("Code", "")), status, f"{call}: {body.get('Message', error)}") from error
+        raise ERRORS.error(str(body.get("Code", "")), status, f"{call}: {body.get('Message', error)}") from error
     except (
         foreign.NoCredentialsError,
         foreign.PartialCredentialsError,

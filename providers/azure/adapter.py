@@ -22,6 +22,7 @@ from scheduler.domain.ports import (
     LaunchRequest,
     Limits,
     OfferPage,
+    Pace,
     Provider,
     ProviderSettings,
 )
@@ -115,7 +116,7 @@ def _own_cores(machines: Sequence[Mapping[str, object]], region: str, sizes: Map
     return dict(cores)
 
 
-def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
     """The provider. Options: ``subscription`` (or AZURE_SUBSCRIPTION_ID), ``resource_group``, ``retail_endpoint`` and those of
     ``providers.azure.launch.order``.
 
@@ -128,7 +129,7 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) 
     if not settings.regions:
         raise InvalidInputError("regions", settings.regions, "missing", "Name the Azure regions to read, such as eastus.")
     endpoint = checked_endpoint("endpoint", settings.endpoint) if settings.endpoint else ""
-    retail = RetailPrices(settings.options.get("retail_endpoint", RETAIL_ENDPOINT))
+    retail = RetailPrices(settings.options.get("retail_endpoint", RETAIL_ENDPOINT), pace)
     return assemble(settings, AzureApi(subscription, endpoint), retail, clock)
 
 

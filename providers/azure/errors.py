@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from providers.errors import ErrorTable
 from providers.http import retry_after_s
 from scheduler.domain.errors import (
     AuthError,
@@ -22,7 +23,7 @@ from scheduler.domain.errors import (
 )
 
 PROVIDER = "azure"
-CODES: dict[str, type[ProviderError]] = {
+_CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(
         ("SkuNotAvailable", "AllocationFailed", "ZonalAllocationFailed", "OverconstrainedAllocationRequest",
          "OverconstrainedZonalAllocationRequest", "SpotNoCapacity", "CapacityReservationGroupFull"),
@@ -42,26 +43,10 @@ CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(("ResourceNotFound", "NotFound", "ResourceGroupNotFound"), NotFoundError),
     **dict.fromkeys(("InternalServerError", "InternalExecutionError", "ServerTimeout", "OperationPreempted", "Conflict"), TransientError),
 }  # fmt: skip
-STATUSES: dict[int, type[ProviderError]] = {
-    401: AuthError,
-    403: AuthError,
-    404: NotFoundError,
-    408: TransientError,
-    429: RateLimitedError,
-}
+_PHRASES: dict[str, type[ProviderError]] = {"quota": QuotaExceededError}
+"""``OperationNotAllowed`` means quota when its message says so, and something we asked wrongly otherwise."""
 
-
-def error_of(code: str, status: int, message: str, wait_s: float = 5.0) -> ProviderError:
-    """The domain's error for an Azure code and status.
-
-    ``OperationNotAllowed`` means quota when its message says so, and something we asked wrongly otherwise.
-    """
-    if code == "OperationNotAllowed" and "quota" in message.lower():
-        return QuotaExceededError(PROVIDER, message, code)
-    kind = CODES.get(code) or STATUSES.get(status) or (TransientError if status >= 500 else ProviderDataError)
-    if kind is RateLimitedError:
-        return RateLimitedError(PROVIDER, message, code, retry_after_s=wait_s)
-    return kind(PROVIDER, message, code)
+ERRORS = ErrorTable(PROVIDER, _CODES, _PHRASES)
 
 
 @contextmanager
@@ -81,7 +66,7 @@ def mapped(call: str) -> Iterator[None]:
         wait_s = retry_after_s(str(headers.get("Retry-After", "")), default_s=5.0)
         if isinstance(error, foreign.ClientAuthenticationError):
             raise AuthError(PROVIDER, f"{call}: {_first_line(error)}", code) from error
-        raise error_of(code, error.status_code or 0, f"{call}: {_first_line(error)}", wait_s) from error
+        raise ERRORS.error(code, error.status_code or 0, f"{call}: {_first_line(error)}", retry_after_s=wait_s) from error
     except (foreign.ServiceRequestError, foreign.ServiceResponseError, foreign.IncompleteReadError) as error:
         raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
     except (foreign.DecodeError, foreign.DeserializationError) as error:

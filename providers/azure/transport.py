@@ -9,9 +9,10 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from providers.azure.errors import mapped
+from providers.azure.errors import ERRORS, mapped
 from providers.http import JsonHttp
-from scheduler.domain.errors import ProviderDataError
+from providers.rest import rows, walked
+from scheduler.domain.ports import Budget, Pace
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -90,8 +91,8 @@ class AzureApi:
 class RetailPrices:
     """The keyless Retail Prices API."""
 
-    def __init__(self, endpoint: str = RETAIL_ENDPOINT) -> None:
-        self._http = JsonHttp("azure", endpoint, dict)
+    def __init__(self, endpoint: str = RETAIL_ENDPOINT, pace: Pace | None = None) -> None:
+        self._http = JsonHttp(ERRORS, endpoint, pace=pace, budget=Budget("azure/retail", per_s=5, burst=10))
 
     async def in_region(self, region: str) -> list[Row]:
         """Consumption prices of N-series sizes. Raises the ProviderError family."""
@@ -99,18 +100,10 @@ class RetailPrices:
             "serviceName eq 'Virtual Machines' and priceType eq 'Consumption' "
             f"and armRegionName eq '{region}' and startswith(armSkuName, 'Standard_N')"
         )
-        page = await self._http.read("/api/retail/prices", {"api-version": RETAIL_API_VERSION, "$filter": wanted})
-        rows: list[Row] = []
-        seen: set[str] = set()
-        while True:
-            items = page.get("Items") if isinstance(page, dict) else None
-            if not isinstance(items, list):
-                raise ProviderDataError("azure", "the price API's answer has no list Items")
-            rows += [item for item in items if isinstance(item, dict)]
-            following = page.get("NextPageLink")
-            if not following:
-                return rows
-            if following in seen or len(seen) >= PRICE_PAGES_MAX:
-                raise ProviderDataError("azure", "the price API repeats a page")
-            seen.add(following)
-            page = await self._http.read(following)
+        first = {"api-version": RETAIL_API_VERSION, "$filter": wanted}
+
+        async def page(following: str) -> tuple[list[Any], str]:
+            body = await (self._http.read(following) if following else self._http.read("/api/retail/prices", first))
+            return rows("azure", body, "Items"), str(body.get("NextPageLink") or "")
+
+        return [row for row in await walked("azure", page) if isinstance(row, dict)]

@@ -23,6 +23,7 @@ from scheduler.domain.ports import (
     LaunchRequest,
     Limits,
     OfferPage,
+    Pace,
     Provider,
     ProviderSettings,
 )
@@ -103,16 +104,16 @@ def _own_gpus(own: Sequence[Row], machines: Sequence[parse.MachineType]) -> dict
     return dict(gpus)
 
 
-def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
     """The provider. Options: ``project`` (or the credentials'), ``api_key_env`` (the variable that holds the billing catalogue's
     key, GOOGLE_API_KEY by default), ``billing_endpoint`` and those of ``providers.gcp.launch.order``.
     """
     endpoint = checked_endpoint("endpoint", settings.endpoint) if settings.endpoint else ""
     api = GcpApi(settings.options.get("project", ""), endpoint)
-    return assemble(settings, api, billing_of(settings, environ), clock)
+    return assemble(settings, api, billing_of(settings, environ, pace), clock)
 
 
-def billing_of(settings: ProviderSettings, environ: Mapping[str, str]) -> BillingCatalogue:
+def billing_of(settings: ProviderSettings, environ: Mapping[str, str], pace: Pace | None = None) -> BillingCatalogue:
     """The billing catalogue with its key, which is looked up when it is needed."""
     variable = settings.options.get("api_key_env", "GOOGLE_API_KEY")
 
@@ -122,7 +123,7 @@ def billing_of(settings: ProviderSettings, environ: Mapping[str, str]) -> Billin
             raise AuthError(parse.PROVIDER, f"the billing catalogue wants an API key: set {variable}")
         return key
 
-    return BillingCatalogue(api_key, settings.options.get("billing_endpoint", BILLING_ENDPOINT))
+    return BillingCatalogue(api_key, settings.options.get("billing_endpoint", BILLING_ENDPOINT), pace)
 
 
 def assemble(settings: ProviderSettings, api: GcpApi, billing: BillingCatalogue, clock: Clock) -> Provider:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from providers.errors import ErrorTable
 from scheduler.domain.errors import (
     AuthError,
     NotFoundError,
@@ -22,7 +23,7 @@ from scheduler.domain.errors import (
 
 PROVIDER = "gcp"
 RATE_LIMIT_WAIT_S = 5.0
-CODES: dict[str, type[ProviderError]] = {
+_CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(
         ("ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "RESOURCE_NOT_READY", "VM_MIN_COUNT_NOT_REACHED",
          "STOCKOUT", "RESOURCE_POOL_EXHAUSTED", "UNSUPPORTED_OPERATION"),
@@ -37,21 +38,7 @@ CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(("notFound", "RESOURCE_NOT_FOUND"), NotFoundError),
     **dict.fromkeys(("backendError", "internalError", "INTERNAL_ERROR", "RESOURCE_OPERATION_RATE_EXCEEDED"), TransientError),
 }  # fmt: skip
-STATUSES: dict[int, type[ProviderError]] = {
-    401: AuthError,
-    403: AuthError,
-    404: NotFoundError,
-    408: TransientError,
-    429: RateLimitedError,
-}
-
-
-def error_of(code: str, status: int, message: str) -> ProviderError:
-    """The domain's error for a reason or operation error code and a status."""
-    kind = CODES.get(code) or STATUSES.get(status) or (TransientError if status >= 500 else ProviderDataError)
-    if kind is RateLimitedError:
-        return RateLimitedError(PROVIDER, message, code, retry_after_s=RATE_LIMIT_WAIT_S)
-    return kind(PROVIDER, message, code)
+ERRORS = ErrorTable(PROVIDER, _CODES, rate_limit_wait_s=RATE_LIMIT_WAIT_S)
 
 
 @contextmanager
@@ -69,7 +56,7 @@ def mapped(call: str) -> Iterator[None]:
         yield
     except foreign.GoogleAPICallError as error:
         reason = next((str(each.get("reason", "")) for each in error.errors if isinstance(each, dict)), "")
-        raise error_of(reason, int(error.code or 0), f"{call}: {str(error.message)[:300]}") from error
+        raise ERRORS.error(reason, int(error.code or 0), f"{call}: {str(error.message)[:300]}") from error
     except foreign.RetryError as error:
         raise TransientError(PROVIDER, f"{call}: gave up") from error
     except auth.TransportError as error:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from providers.gcp.errors import error_of, mapped
+from providers.gcp.errors import ERRORS, mapped
 from providers.http import JsonHttp
-from scheduler.domain.errors import AuthError, ProviderDataError, TransientError
+from providers.rest import rows, walked
+from scheduler.domain.errors import AuthError, TransientError
+from scheduler.domain.ports import Budget, Pace
 
 BILLING_ENDPOINT = "https://cloudbilling.googleapis.com"
 COMPUTE_SERVICE = "services/6F81-5844-456A"
@@ -84,7 +86,7 @@ class GcpApi:
         errors = (operation.get("error") or {}).get("errors") or []
         if errors:
             code, message = str(errors[0].get("code", "")), str(errors[0].get("message", ""))
-            raise error_of(code, int(operation.get("httpErrorStatusCode") or 0), f"instances.insert: {message}")
+            raise ERRORS.error(code, int(operation.get("httpErrorStatusCode") or 0), f"instances.insert: {message}")
 
     def _aggregated(self, client: str, key: str, request_type: str, **arguments: Any) -> list[Row]:
         from google.cloud import compute_v1
@@ -124,27 +126,20 @@ class GcpApi:
 class BillingCatalogue:
     """The Cloud Billing catalogue, which wants an API key."""
 
-    def __init__(self, api_key: Callable[[], str], endpoint: str = BILLING_ENDPOINT) -> None:
+    def __init__(self, api_key: Callable[[], str], endpoint: str = BILLING_ENDPOINT, pace: Pace | None = None) -> None:
         # The key goes into a header: queries end up in logs.
-        self._http = JsonHttp("gcp", endpoint, lambda: {"X-Goog-Api-Key": api_key()})
+        budget = Budget("gcp/billing", per_s=5, burst=10)
+        self._http = JsonHttp(ERRORS, endpoint, lambda: {"X-Goog-Api-Key": api_key()}, pace=pace, budget=budget)
 
     async def skus(self) -> list[Row]:
         """Every SKU of Compute Engine. Raises the ProviderError family."""
-        found: list[Row] = []
-        token, seen = "", set[str]()
-        while True:
+
+        async def page(token: str) -> tuple[list[Any], str]:
             params = {"currencyCode": "USD", "pageSize": "5000", **({"pageToken": token} if token else {})}
-            page = await self._http.read(f"/v1/{COMPUTE_SERVICE}/skus", params)
-            rows = page.get("skus") if isinstance(page, dict) else None
-            if not isinstance(rows, list):
-                raise ProviderDataError("gcp", "the billing catalogue's answer has no list skus")
-            found += [row for row in rows if isinstance(row, dict)]
-            token = str(page.get("nextPageToken") or "")
-            if not token:
-                return found
-            if token in seen or len(seen) >= PAGES_MAX:
-                raise ProviderDataError("gcp", "the billing catalogue repeats a page")
-            seen.add(token)
+            body = await self._http.read(f"/v1/{COMPUTE_SERVICE}/skus", params)
+            return rows("gcp", body, "skus"), str(body.get("nextPageToken") or "")
+
+        return [row for row in await walked("gcp", page) if isinstance(row, dict)]
 
 
 def _as_dict(message: Any) -> Row:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from providers.errors import ErrorTable
 from providers.http import Json, JsonHttp
 from providers.normalise import quarantined
 from providers.simulated.base import capabilities
@@ -19,7 +20,6 @@ from scheduler.domain.errors import (
     InvalidInputError,
     NotFoundError,
     ProviderDataError,
-    ProviderError,
     QuotaExceededError,
     StockoutError,
     UnknownAcceleratorError,
@@ -146,19 +146,8 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) 
             raise AuthError(cloud, f"no market token: set {TOKEN_VARIABLE} or the option token_file")
         return {"Authorization": f"Bearer {token}"}
 
-    def refusals(status: int, body: Mapping[str, Any]) -> ProviderError | None:
-        code, message = str(body.get("code", "")), str(body.get("message", ""))
-        match code:
-            case "stockout":
-                return StockoutError(cloud, message, code)
-            case "quota":
-                return QuotaExceededError(cloud, message, code)
-            case "not_found":
-                return NotFoundError(cloud, message, code)
-            case _:
-                return None
-
-    http = JsonHttp(cloud, settings.endpoint or environ.get("HEADRACE_MARKET_URL", ""), headers, refusals=refusals, timeout_s=10.0)
+    errors = ErrorTable(cloud, {"stockout": StockoutError, "quota": QuotaExceededError, "not_found": NotFoundError})
+    http = JsonHttp(errors, settings.endpoint or environ.get("HEADRACE_MARKET_URL", ""), headers, timeout_s=10.0)
     client = SimulatedClient(cloud, settings.account, settings.regions, http)
     return Provider(settings.name, settings.account, f"{cloud} (simulated)", capabilities(cloud), client, client, client)
 

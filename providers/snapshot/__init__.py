@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scheduler.domain.ports import Clock, Provider, ProviderSettings
+from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
 
 
-def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
     """The bundled price list, or the one named by option ``file``; option ``clouds`` restricts it (comma separated)."""
     from providers.snapshot.adapter import build
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scheduler.domain.ports import Clock, Provider, ProviderSettings
+from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
 
 
-def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
     """The machines listed in the file named by option ``file`` (TOML, YAML or JSON); see providers/static/README.md."""
     from providers.static.adapter import build
 

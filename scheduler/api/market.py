@@ -10,10 +10,13 @@ from fastapi import APIRouter, Query
 
 from scheduler.api.auth import Viewer
 from scheduler.api.services import Use
+from scheduler.domain.evidence import Exposure
 from scheduler.domain.offer import Offer
 from scheduler.domain.snapshot import LaunchCap, ProviderStatus
-from scheduler.domain.stores import HistoryPoint, OfferFilter
+from scheduler.domain.stores import HistoryPoint, OfferFilter, Problem
 from scheduler.domain.units import usd
+from scheduler.inventory.evidence import hazard, held_back
+from scheduler.inventory.stats import PriceStats, price_stats
 
 router = APIRouter(prefix="/v1", tags=["market"])
 
@@ -98,7 +101,44 @@ async def history(_: Viewer, use: Use, offer: str, hours: Annotated[float, Query
     return list(await use.stores.offers.history(offer, use.clock() - timedelta(hours=hours)))
 
 
+@dataclass(frozen=True, slots=True)
+class OfferStats:
+    """How an offer behaved over a window.
+
+    Attributes:
+        price: None where nothing is known of the window.
+        node_hours, interruptions: of our own nodes. interruptions_per_h: the rate that decisions use, None where unknown.
+    """
+
+    offer: str
+    hours: float
+    price: PriceStats | None
+    node_hours: float
+    interruptions: int
+    interruptions_per_h: float | None
+
+
+@router.get("/offers/stats")
+async def stats(_: Viewer, use: Use, offer: str, hours: Annotated[float, Query(gt=0, le=24 * 365)] = 24 * 14) -> OfferStats:
+    """Price level and volatility, and how our own nodes of this offer fared."""
+    now = use.clock()
+    since = now - timedelta(hours=hours)
+    exposure = (await use.stores.evidence.exposures(since, now)).get(offer)
+    found, _total = await use.stores.offers.list_offers(OfferFilter(offer_id=offer, limit=1))
+    rate = hazard(found[0], exposure) if found else None
+    seen = exposure or Exposure(0.0, 0)
+    price = price_stats(await use.stores.offers.history(offer, since), since, now)
+    return OfferStats(offer, hours, price, seen.node_hours, seen.interruptions, rate)
+
+
+@router.get("/providers/problems")
+async def provider_problems(_: Viewer, use: Use, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Problem]:
+    """Rows of providers' answers that could not be trusted, newest first, with the reason."""
+    return list(await use.stores.offers.problems(limit))
+
+
 @router.get("/caps")
 async def caps(_: Viewer, use: Use) -> dict[str, LaunchCap]:
-    """Backoffs in force: offers that refused a launch, and until when they are left alone."""
-    return dict(await use.stores.evidence.caps(use.clock()))
+    """What is left alone at present: offers, quotas and accounts that refused a launch, until when and why."""
+    now = use.clock()
+    return dict(held_back(await use.stores.evidence.records(now), now))

@@ -22,7 +22,7 @@ def rebalance_job(store: Store) -> Rebalance:
         return await assemble(sources, now)
 
     async def prune(before: datetime) -> int:
-        return await store.offers.prune(before) + await store.events.prune(before)
+        return await store.offers.roll_up(before) + await store.events.prune(before)
 
     return Rebalance(store.leases, store.plans, store.fleet, store.events, snapshot, prune, system_clock)
 

@@ -20,6 +20,7 @@ from scheduler.domain.offer import Offer
 from scheduler.domain.ports import Limits
 from scheduler.domain.stores import Fleet, Workload
 from scheduler.inventory.assemble import World, snapshot_of
+from scheduler.inventory.pace import LocalPace
 from scheduler.optimizer import SolveSettings
 from scheduler.planner import PlanContext
 
@@ -29,7 +30,7 @@ async def offline_preview(document: object, settings: Settings) -> dict[str, Any
     now = system_clock()
     offers: list[Offer] = []
     limits = Limits()
-    for provider in load_providers([given.as_settings() for given in settings.providers], os.environ, system_clock):
+    for provider in load_providers([given.as_settings() for given in settings.providers], os.environ, system_clock, LocalPace()):
         async for page in provider.offers.read_offers():
             offers += page.offers
         if provider.limits is not None:

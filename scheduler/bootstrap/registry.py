@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 
 from scheduler.domain.errors import InvalidInputError
-from scheduler.domain.ports import Clock, Provider, ProviderFactory, ProviderSettings
+from scheduler.domain.ports import Clock, Pace, Provider, ProviderFactory, ProviderSettings
 
 GROUP = "headrace.providers"
 
@@ -16,7 +16,7 @@ def known_kinds() -> tuple[str, ...]:
     return tuple(sorted(point.name for point in entry_points(group=GROUP)))
 
 
-def load_provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider:
+def load_provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
     """Build one adapter.
 
     Raises:
@@ -27,12 +27,12 @@ def load_provider(settings: ProviderSettings, environ: Mapping[str, str], clock:
         remedy = f"Installed adapters: {', '.join(known_kinds())}."
         raise InvalidInputError("providers.kind", settings.kind, "no adapter of this kind is installed", remedy)
     factory: ProviderFactory = found[0].load()
-    return factory(settings, environ, clock)
+    return factory(settings, environ, clock, pace)
 
 
-def load_providers(settings: Iterable[ProviderSettings], environ: Mapping[str, str], clock: Clock) -> list[Provider]:
+def load_providers(settings: Iterable[ProviderSettings], environ: Mapping[str, str], clock: Clock, pace: Pace) -> list[Provider]:
     """Build all adapters; two of one name and account are an error."""
-    providers = [load_provider(each, environ, clock) for each in settings]
+    providers = [load_provider(each, environ, clock, pace) for each in settings]
     seen: set[tuple[str, str]] = set()
     for provider in providers:
         key = (provider.name, provider.account)

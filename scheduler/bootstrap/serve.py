@@ -21,6 +21,7 @@ from scheduler.bootstrap.wire import ControlPlane, system_clock, wire
 from scheduler.dashboard import mount
 from scheduler.domain.errors import HeadraceError, InvalidInputError
 from scheduler.edge.metering import AccessLogFollower, usage_rows
+from scheduler.inventory.pace import LocalPace
 from scheduler.ledger import NodeMeter
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ async def serve(settings: Settings) -> None:
     store, postgres = await connect(settings)
     try:
         installation = await store.installation()
-        providers = load_providers([given.as_settings() for given in settings.providers], os.environ, system_clock)
+        providers = load_providers([given.as_settings() for given in settings.providers], os.environ, system_clock, store.pace(LocalPace()))
         plane = wire(settings, store, providers, os.environ, system_clock, installation)
         app = build_app(plane)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, ws="none")

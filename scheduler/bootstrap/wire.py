@@ -26,7 +26,6 @@ from scheduler.edge.publish import FilePublisher
 from scheduler.edge.stats import AdminStats, EdgeUnreadableError
 from scheduler.edge.table import build_edge_config
 from scheduler.inventory.assemble import Sources, assemble
-from scheduler.inventory.availability import cap_after_stockout
 from scheduler.inventory.collect import Collector
 from scheduler.reconciler import Executor, ReconcileSettings
 from scheduler.runtime.backends import BACKENDS
@@ -136,7 +135,6 @@ def wire(
         workload=store.workload.workload,
         launch=launch_of,
         route=route,
-        after_stockout=cap_after_stockout,
         executor=Executor(launchers, Describer(store, settings, environ, clock)),
         publisher=FilePublisher(door),
         edge=edge,

@@ -44,11 +44,18 @@ def build() -> typer.Typer:
         room.add_to(app)
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         command = point.load()
+        group, _, name = point.name.rpartition(".")
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=point.name)
         else:
-            app.command(point.name)(command)
+            _group(group).command(name)(command)
     return app
+
+
+def _group(name: str) -> typer.Typer:
+    """The group that an entry point with a dot adds a command to, such as ``providers.prove``; the program itself without one."""
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    return groups.get(name) or app
 
 
 def main() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from scheduler.cli.client import call, out, show_json
+from scheduler.domain.errors import InvalidInputError
 
 providers = typer.Typer(help="Clouds and how well they are read.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,13 +25,19 @@ def add_to(app: typer.Typer) -> None:
 
 
 @providers.command("list")
-def list_providers(as_json: Json = False) -> None:
-    """Every feed: where its prices come from, how fresh they are, and what went wrong."""
-    rows = call("GET", "/v1/providers")
+def list_providers(
+    problems: Annotated[bool, typer.Option("--problems", help="Show the rows that could not be trusted, and why.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every feed: where its prices come from, how fresh they are, how its adapter was proved, and what went wrong."""
+    rows = call("GET", "/v1/providers/problems" if problems else "/v1/providers")
     if as_json:
         show_json(rows)
         return
-    table = Table("provider", "account", "source", "freshness", "offers", "quarantined", "last read", "problem")
+    if problems:
+        _show_problems(rows)
+        return
+    table = Table("provider", "account", "source", "freshness", "target", "offers", "quarantined", "last read", "proved", "problem")
     for row in rows:
         problem = row["stopped"] or row["last_error"] or ", ".join(row["failed_scopes"])
         read = (row["last_success_at"] or "never")[:19]
@@ -35,12 +46,53 @@ def list_providers(as_json: Json = False) -> None:
             row["account"],
             row["source_kind"],
             row["freshness"],
+            f"{row['target_s']} s",
             str(row["offers"]),
             str(row["quarantined"]),
             read,
+            row["proved"] or "-",
             problem,
         )
     out.print(table)
+
+
+def _show_problems(rows: list[dict[str, Any]]) -> None:
+    table = Table("provider", "scope", "row", "reason", "seen")
+    for row in rows:
+        told = row["quarantined"]
+        table.add_row(row["feed"], told["scope"], told["row"], told["reason"], row["at"][:16])
+    out.print(table)
+    out.print(f"{len(rows)} rows quarantined; their former prices are kept until a complete reading no longer lists them")
+
+
+@providers.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="name of a configured provider")],
+    account: str = "default",
+    config: Annotated[Path | None, typer.Option(help="settings file; HEADRACE_CONFIG by default")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try every read of one provider with its real credentials, and say plainly what works. Changes nothing."""
+    from scheduler.bootstrap.check import Outcome, check_provider
+    from scheduler.bootstrap.registry import load_provider
+    from scheduler.bootstrap.settings import load_settings
+    from scheduler.bootstrap.wire import system_clock
+    from scheduler.inventory.pace import LocalPace
+
+    configured = {(given.name, given.account): given for given in load_settings(config).providers}
+    if (name, account) not in configured:
+        known = ", ".join(f"{each} (account {of})" for each, of in configured) or "none"
+        raise InvalidInputError("name", name, "no such provider is configured", f"Configured: {known}.")
+    provider = load_provider(configured[name, account].as_settings(), os.environ, system_clock, LocalPace())
+    verdicts = asyncio.run(check_provider(provider))
+    if as_json:
+        show_json([asdict(verdict) for verdict in verdicts])
+    else:
+        table = Table("capability", "verdict", "detail", "missing permission")
+        for verdict in verdicts:
+            table.add_row(verdict.capability, verdict.outcome.value, verdict.detail, verdict.missing or "-")
+        out.print(table)
+    raise typer.Exit(0 if all(verdict.outcome in (Outcome.WORKS, Outcome.NOT_OFFERED) for verdict in verdicts) else 1)
 
 
 def offers(

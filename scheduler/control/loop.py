@@ -7,10 +7,10 @@ between them and the world. Killed anywhere, the next leader continues from the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -20,18 +20,20 @@ from scheduler.control.triggers import misfit, standing, trouble, why
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ConflictError, FencedError, IllegalTransitionError
 from scheduler.domain.events import Event, EventKind
-from scheduler.domain.lifecycle import PlanState
+from scheduler.domain.evidence import LaunchBudget, LaunchRecord
+from scheduler.domain.lifecycle import NodeState, PlanState
 from scheduler.domain.offer import Offer
 from scheduler.domain.plan import Plan
 from scheduler.domain.ports import Clock, EdgePublisher
 from scheduler.domain.routing import EdgeConfig
-from scheduler.domain.snapshot import LaunchCap, Snapshot
+from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import AgentStore, ChangeSet, EventLog, EvidenceStore, Fleet, FleetStore, LeaseStore, PlanStore, Workload
 from scheduler.domain.units import usd_text
 from scheduler.domain.workload import Deployment, EngineShape, Model
+from scheduler.inventory.evidence import MEMORY, Place, launch_budget, learned
 from scheduler.optimizer import SolveSettings, with_modelled_shapes
 from scheduler.planner import PlanContext, PlanSettings, decision_view
-from scheduler.reconciler import REFUSALS, Action, Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
+from scheduler.reconciler import Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +48,6 @@ class LoopSettings:
     Attributes:
         lease_ttl_s: how long a silent leader keeps the lease.
         sweep_every_s: how often machines without a row are looked for.
-        stockout_memory: a stockout that soon after the last backoff is a further one, not a first one (a timedelta).
         retry_s: how long a node whose action failed is left alone.
         optimise_every_s: how often prices alone may propose a move; trouble is answered at once.
         automatic: False leaves every plan to a person.
@@ -58,7 +59,6 @@ class LoopSettings:
     optimise_every_s: float = 120.0
     sweep_every_s: float = 60.0
     retry_s: float = 5.0
-    stockout_memory: timedelta = timedelta(hours=2)
     automatic: bool = True
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     solving: SolveSettings = field(default_factory=SolveSettings)
@@ -93,14 +93,12 @@ class World:
         snapshot: assembles the present snapshot.
         launch: how an engine is started for a deployment.
         route: builds the edge table from the fleet.
-        after_stockout: the next backoff of an offer.
     """
 
     snapshot: Callable[[datetime], Awaitable[Snapshot]]
     workload: Callable[[], Awaitable[Workload]]
     launch: Callable[[Deployment, Model, EngineShape], EngineLaunch]
     route: Callable[[Fleet, Workload], EdgeConfig]
-    after_stockout: Callable[[LaunchCap | None, datetime], LaunchCap]
     executor: Executor
     publisher: EdgePublisher
     edge: EdgeView
@@ -166,6 +164,7 @@ class ControlLoop:
             await self._learn(done, now)
             await self._stores.fleet.commit(changes, self._epoch)
             sight = replace(sight, fleet=await self._stores.fleet.fleet())
+        sight = replace(sight, budgets=await self._budgets(sight.fleet, now))
         result = step(sight)
         self._report(result)
         await self._commit(result.changes)
@@ -262,16 +261,21 @@ class ControlLoop:
         return frozenset(node.launch_token for node in (await self._stores.fleet.fleet()).nodes)
 
     async def _learn(self, done: list[Outcome], now: datetime) -> None:
-        """A refused launch caps its offer at once."""
-        # A backoff that has just run out still counts: the next one in a row is longer.
-        caps = await self._stores.evidence.caps(now - self._settings.stockout_memory)
+        """What launches came to: a refusal pauses what it is about, a success opens it further."""
+        records = dict(await self._stores.evidence.records(now - MEMORY))
+        changed: dict[str, LaunchRecord] = {}
         for outcome in done:
-            if isinstance(outcome.error, REFUSALS) and not isinstance(outcome.action, TerminateNode):
-                await self._cap(outcome.action, caps, now)
+            if not isinstance(outcome.action, TerminateNode):
+                for record in learned(records, outcome.action.node, outcome.error, now):
+                    records[record.scope] = changed[record.scope] = record
+        if changed:
+            await self._stores.evidence.put_records(tuple(changed.values()))
 
-    async def _cap(self, action: Action, caps: Mapping[str, LaunchCap], now: datetime) -> None:
-        offer = action.node.offer_id
-        await self._stores.evidence.put_cap(offer, self._world.after_stockout(caps.get(offer), now))
+    async def _budgets(self, fleet: Fleet, now: datetime) -> dict[str, LaunchBudget]:
+        """How many launches may be under way, for the offers that are about to be asked."""
+        waiting = [node for node in fleet.nodes if node.state is NodeState.REQUESTED]
+        records = await self._stores.evidence.records(now - MEMORY) if waiting else {}
+        return {node.offer_id: launch_budget(Place.of_node(node), records, now) for node in waiting}
 
     # 5 decide
 
@@ -314,7 +318,8 @@ class ControlLoop:
         snapshot = await self._world.snapshot(now)
         self._prices = {offer.id: offer.price_micro_usd_per_h for offer in snapshot.offers}
         context = PlanContext(f"p{now:%y%m%d%H%M%S}{snapshot.version % 1000:03d}", now, self._epoch, trigger)
-        decision = await asyncio.to_thread(decide, snapshot, fleet.moves, context, self._settings.solving, self._settings.planning)
+        solving = asyncio.to_thread(decide, snapshot, fleet.moves, context, self._settings.solving, self._settings.planning)
+        decision = await self._while_leading(solving)
         plan = decision.plan
         log.info("plan_decided", plan=plan.id, trigger=trigger, moves=len(plan.moves), releases=len(plan.releases), gap=plan.target.gap,
                  solve_ms=plan.target.solve_ms, gate=plan.gate.text)  # fmt: skip
@@ -330,6 +335,19 @@ class ControlLoop:
         self._shapes |= {shape.id: shape for shape in decision.snapshot.shapes}
         offers = {offer.id: offer for offer in snapshot.offers}
         return await self._begin(sight, plan, offers, "the control loop", now)
+
+    async def _while_leading(self, solving: Coroutine[Any, Any, Decision]) -> Decision:
+        """Wait for the solver and keep the lease meanwhile: a solve may take longer than the lease.
+
+        Raises:
+            FencedError: another process took over; what the solver found is dropped.
+        """
+        task = asyncio.ensure_future(solving)
+        while not (await asyncio.wait({task}, timeout=self._settings.lease_ttl_s / 3))[0]:
+            epoch = await self._stores.leases.acquire_leadership(self._settings.holder, self._clock(), self._settings.lease_ttl_s)
+            if epoch != self._epoch:
+                raise FencedError(self._epoch, epoch or self._epoch + 1)
+        return await task
 
     async def _tell_conflict(self, decision: Decision, now: datetime) -> None:
         if decision.conflict is not None:

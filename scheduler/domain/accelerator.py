@@ -28,6 +28,7 @@ _TABLE = (
     # key, memory GiB, GB/s, dense 16-bit TFLOP/s: vendors' data sheets
     ("K80-12GB-PCIe", 12, 240, 4),
     ("P4-8GB-PCIe", 8, 192, 6),
+    ("P40-24GB-PCIe", 24, 346, 12),
     ("P100-16GB-PCIe", 16, 732, 19),
     ("V100-16GB-SXM", 16, 900, 125),
     ("V100-16GB-PCIe", 16, 900, 112),
@@ -72,6 +73,7 @@ _TABLE = (
     ("MI250-128GB-OAM", 128, 3277, 362),
     ("MI300X-192GB-OAM", 192, 5300, 1307),
     ("MI325X-256GB-OAM", 256, 6000, 1307),
+    ("MI350X-288GB-OAM", 288, 8000, 2300),
     ("MI355X-288GB-OAM", 288, 8000, 2500),
     ("Radeon-V520-8GB-PCIe", 8, 512, 14),
     ("Gaudi2-96GB-OAM", 96, 2450, 432),

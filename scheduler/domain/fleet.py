@@ -40,6 +40,7 @@ class Node:
         provider_node_id: the vendor's id, "" until the launch answered.
         deadline: when the present state gives up, or the interruption deadline.
         reason: why it is in this state.
+        feed: who launched it where that is not the offer's own cloud: a broker; "" otherwise.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Node:
     attempt: int = 1
     interrupted: bool = False
     reason: str = ""
+    feed: str = ""
 
     @property
     def pool(self) -> str:

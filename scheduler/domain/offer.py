@@ -128,6 +128,7 @@ class Offer:
         notice_s: warning time before an interruption, 0 where the provider gives none.
         launch_s: expected time from launch call to joined node.
         currency_note: how a non-USD price was converted, "" for USD.
+        feed: the name of the provider that told it and launches it where that is not the cloud itself: a broker; "" otherwise.
     """
 
     instance_type: InstanceType
@@ -145,6 +146,7 @@ class Offer:
     notice_s: int = 0
     launch_s: int = 180
     currency_note: str = ""
+    feed: str = ""
 
     @property
     def provider(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -165,6 +165,36 @@ class NoticeSource(Protocol):
         ...
 
 
+class ProofLevel(StrEnum):
+    """How an adapter was proved without the live cloud; later is stronger."""
+
+    DOCUMENTED = "documented"
+    SCHEMA_VALIDATED = "schema-validated"
+    SDK_TRIANGULATED = "sdk-triangulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The last proof of an adapter against a fake server of its cloud.
+
+    Attributes:
+        sdk: the vendor's SDK and its version, "" where none took part.
+        faults_held, faults_tried: of the fault matrix; the rest did not apply.
+    """
+
+    level: ProofLevel
+    on: date
+    sdk: str = ""
+    faults_held: int = 0
+    faults_tried: int = 0
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        by = f" with {self.sdk}" if self.sdk else ""
+        return f"{self.level.value}{by}, {self.faults_held} faults held, {self.on.isoformat()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One configured account at one cloud: the small ports it has."""
@@ -177,6 +207,7 @@ class Provider:
     limits: LimitSource | None = None
     launcher: NodeLauncher | None = None
     notices: NoticeSource | None = None
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +229,32 @@ class ProviderSettings:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How often a vendor may be called.
+
+    Attributes:
+        key: what shares the budget, such as ``lambda/default/launch``.
+        per_s: calls per second in the long run. burst: calls that may come at once.
+    """
+
+    key: str
+    per_s: float
+    burst: int = 1
+
+
+class Pace(Protocol):
+    """Keeps all who call a vendor for us, in whatever process, within its rate limits together."""
+
+    async def take(self, budget: Budget) -> None:
+        """Wait for the turn and use it up."""
+        ...
+
+
 class ProviderFactory(Protocol):
     """The entry point ``headrace.providers``: builds an adapter; must not import a vendor SDK before it is needed."""
 
-    def __call__(self, settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) -> Provider: ...
+    def __call__(self, settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider: ...
 
 
 class EdgePublisher(Protocol):

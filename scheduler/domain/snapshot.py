@@ -26,6 +26,7 @@ class ProviderStatus:
         target_s: freshness target; older rows count as stale.
         failed_scopes: regions that failed in the last poll; their old rows are kept.
         stopped: why the provider is stopped until someone acts (credentials), "" otherwise.
+        proved: how its adapter was proved and when, "" where it was not.
     """
 
     provider: str
@@ -39,6 +40,7 @@ class ProviderStatus:
     failed_scopes: tuple[str, ...] = ()
     quarantined: int = 0
     stopped: str = ""
+    proved: str = ""
 
 
 @dataclass(frozen=True, slots=True)

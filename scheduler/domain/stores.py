@@ -9,12 +9,13 @@ from typing import Protocol
 
 from scheduler.domain.agentstate import DesiredState, ObservedState
 from scheduler.domain.events import Event, EventKind, Notice
+from scheduler.domain.evidence import Exposure, LaunchRecord
 from scheduler.domain.fleet import Cluster, Node, Replica
 from scheduler.domain.lifecycle import PlanState, Schedulability
 from scheduler.domain.offer import Offer
 from scheduler.domain.plan import Move, Plan
-from scheduler.domain.ports import Limits, OfferPage
-from scheduler.domain.snapshot import LaunchCap, ProviderStatus
+from scheduler.domain.ports import Limits, OfferPage, Quarantined
+from scheduler.domain.snapshot import ProviderStatus
 from scheduler.domain.usage import NodeUsage, TokenUsage
 from scheduler.domain.workload import Deployment, EngineShape, ExternalEndpoint, Model, ModelAlias, Tenant
 
@@ -45,6 +46,7 @@ class OfferFilter:
     descending: bool = False
     limit: int = 100
     offset: int = 0
+    offer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,16 @@ class HistoryPoint:
     until: datetime | None
     price_micro_usd_per_h: int | None
     availability: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A quarantined row as it is kept: the last sight of it in its scope, until a complete walk no longer shows it."""
+
+    feed: str
+    account: str
+    quarantined: Quarantined
+    at: datetime
 
 
 class OfferStore(Protocol):
@@ -80,16 +92,30 @@ class OfferStore(Protocol):
 
     async def put_limits(self, feed: str, account: str, limits: Limits) -> None: ...
 
+    async def problems(self, limit: int) -> Sequence[Problem]:
+        """Quarantined rows, newest first."""
+        ...
+
+    async def roll_up(self, before: datetime) -> int:
+        """Turn history that ended before an instant into one row per offer and day. Returns how many rows went."""
+        ...
+
 
 class EvidenceStore(Protocol):
-    """Launch caps learned from stockouts and quota errors."""
+    """What limits launches: quotas and reservations as reported, and what launches taught."""
 
     async def limits(self) -> Limits: ...
 
-    async def put_cap(self, offer_id: str, cap: LaunchCap) -> None: ...
+    async def put_records(self, records: Sequence[LaunchRecord]) -> None:
+        """Insert or replace by scope."""
+        ...
 
-    async def caps(self, now: datetime) -> Mapping[str, LaunchCap]:
-        """Caps in force at ``now``."""
+    async def records(self, changed_since: datetime) -> Mapping[str, LaunchRecord]:
+        """Records by scope that changed, or hold something back, since then."""
+        ...
+
+    async def exposures(self, since: datetime, now: datetime) -> Mapping[str, Exposure]:
+        """How long nodes ran and how often they were taken back since then, by offer id."""
         ...
 
 

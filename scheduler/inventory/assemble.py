@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from scheduler.domain.evidence import Exposure, LaunchRecord
 from scheduler.domain.fleet import Cluster, Node
+from scheduler.domain.lifecycle import NodeState
 from scheduler.domain.offer import Availability, Offer, SourceKind
 from scheduler.domain.ports import Limits
 from scheduler.domain.snapshot import LaunchCap, ProviderStatus, Snapshot
 from scheduler.domain.stores import EvidenceStore, Fleet, FleetStore, OfferFilter, OfferStore, Workload, WorkloadStore
-from scheduler.inventory.availability import cap_from_availability, tighter
+from scheduler.inventory.evidence import MEMORY, hazard, launch_cap
 from scheduler.inventory.version import version_of
 
 DEFAULT_TARGET_S = 3600
 """Freshness target of rows whose feed has told none."""
 STALE_AFTER_TARGETS = 3
+EXPOSURE_WINDOW = timedelta(days=14)
+"""How far back our own nodes count for the interruption rate of their offer."""
 _ALL = 1_000_000
 
+_PROMISED = frozenset({NodeState.REQUESTED, NodeState.LAUNCHING})
 _AGING = frozenset({SourceKind.LIVE, SourceKind.SIMULATED})
 
 
@@ -39,16 +45,18 @@ class World:
 
     Attributes:
         offers: of the regions in which a cluster is declared.
+        records: what our launches taught, by scope. exposures: how our own nodes fared, by offer id.
         egress_micro_usd_per_gb: see ``Snapshot``.
     """
 
     offers: Sequence[Offer]
     statuses: Sequence[ProviderStatus]
     limits: Limits
-    caps: Mapping[str, LaunchCap]
+    records: Mapping[str, LaunchRecord]
     workload: Workload
     fleet: Fleet
     egress_micro_usd_per_gb: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
 
 
 async def assemble(
@@ -65,14 +73,15 @@ async def assemble(
     stored = await sources.fleet.fleet()
     known = {cluster.id for cluster in stored.clusters}
     fleet = replace(stored, clusters=stored.clusters + tuple(cluster for cluster in joining if cluster.id not in known))
-    offers, statuses, limits, caps, workload = await asyncio.gather(
+    offers, statuses, limits, records, exposures, workload = await asyncio.gather(
         _offers_near(sources.offers, fleet.clusters),
         sources.offers.statuses(),
         sources.evidence.limits(),
-        sources.evidence.caps(now),
+        sources.evidence.records(now - MEMORY),
+        sources.evidence.exposures(now - EXPOSURE_WINDOW, now),
         sources.workload.workload(),
     )
-    return snapshot_of(World(offers, statuses, limits, caps, workload, fleet, egress_micro_usd_per_gb or {}), now)
+    return snapshot_of(World(offers, statuses, limits, records, workload, fleet, egress_micro_usd_per_gb or {}, exposures), now)
 
 
 def snapshot_of(world: World, now: datetime) -> Snapshot:
@@ -80,13 +89,18 @@ def snapshot_of(world: World, now: datetime) -> Snapshot:
 
     - Live and simulated offers older than three times their feed's target are left out; snapshot and declared rows never expire, but
       carry their kind.
-    - The provider's word on stock and what our own launches learned become one cap: the tighter, of equals the learned one.
+    - The provider's word on stock and what our own launches taught become one cap; see ``inventory.evidence``.
+    - Nodes that are asked for but not launched yet come off the cap: no provider knows of them.
+    - The interruption rate of a revocable offer is the published one, corrected by what happened to our own nodes.
     - An offer that a running node came from but that is no longer sold stays, with a cap of 0: the node is still there to be used.
     - Reservations that have ended are left out.
     """
     fleet, workload = world.fleet, world.workload
-    fresh = _fresh(world.offers, world.statuses, now)
-    caps = {offer.id: cap for offer in fresh if (cap := tighter(cap_from_availability(offer), world.caps.get(offer.id))) is not None}
+    targets = {(status.provider, status.account): status.target_s for status in world.statuses}
+    fresh = [_with_hazard(offer, world.exposures.get(offer.id)) for offer in _fresh(world.offers, targets, now)]
+    promised = Counter(node.offer_id for node in fleet.nodes if node.state in _PROMISED)
+    read = ((offer.id, launch_cap(offer, world.records, now, _target_s(offer, targets))) for offer in fresh)
+    caps = {offer_id: _less(cap, promised[offer_id]) for offer_id, cap in read if cap is not None}
     held = _offers_of_nodes(fleet, known={offer.id for offer in fresh})
     caps |= {offer.id: LaunchCap(0, 1.0, "no longer offered: only the nodes that run") for offer in held}
     snapshot = Snapshot(
@@ -122,17 +136,32 @@ async def _offers_near(store: OfferStore, clusters: Iterable[Cluster]) -> Sequen
     return found
 
 
-def _fresh(offers: Iterable[Offer], statuses: Iterable[ProviderStatus], now: datetime) -> Sequence[Offer]:
-    targets = {(status.provider, status.account): status.target_s for status in statuses}
+def _less(cap: LaunchCap, promised: int) -> LaunchCap:
+    if not promised:
+        return cap
+    return replace(cap, nodes=max(0, cap.nodes - promised), reason=f"{cap.reason}; {promised} of them are being launched")
 
+
+Targets = Mapping[tuple[str, str], int]
+"""Freshness targets in seconds, by feed and account."""
+
+
+def _target_s(offer: Offer, targets: Targets) -> int:
+    """Of the feed that told the offer: an aggregator's offers name the cloud as provider and the aggregator as feed."""
+    return targets.get((offer.feed or offer.provider, offer.account), DEFAULT_TARGET_S)
+
+
+def _fresh(offers: Iterable[Offer], targets: Targets, now: datetime) -> Sequence[Offer]:
     def counts(offer: Offer) -> bool:
-        if offer.source_kind not in _AGING:
-            return True
-        # an aggregator's offers name the cloud as provider and the aggregator as source
-        target_s = targets.get((offer.provider, offer.account)) or targets.get((offer.source, offer.account)) or DEFAULT_TARGET_S
-        return now - offer.observed_at <= timedelta(seconds=STALE_AFTER_TARGETS * target_s)
+        age_max = timedelta(seconds=STALE_AFTER_TARGETS * _target_s(offer, targets))
+        return offer.source_kind not in _AGING or now - offer.observed_at <= age_max
 
     return [offer for offer in offers if counts(offer)]
+
+
+def _with_hazard(offer: Offer, exposure: Exposure | None) -> Offer:
+    rate = hazard(offer, exposure)
+    return offer if rate == offer.interruptions_per_h else replace(offer, interruptions_per_h=rate)
 
 
 def _offers_of_nodes(fleet: Fleet, known: set[str]) -> Sequence[Offer]:

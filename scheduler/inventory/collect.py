@@ -196,6 +196,7 @@ class Collector:
             failed_scopes=report.failed_scopes,
             quarantined=report.quarantined,
             stopped=walk.stopped,
+            proved=self._provider.proof.text if self._provider.proof else "",
         )
 
     def _events_of(self, report: PollReport, before: ProviderStatus | None) -> Iterable[Event]:

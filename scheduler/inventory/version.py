@@ -1,6 +1,6 @@
 """The version of a snapshot: a hash of what decisions depend on, so that equal worlds have equal versions.
 
-Instants of observation, leases and load are left out: a poll that found nothing new does not make a new world.
+Instants of observation, the age of evidence, leases and load are left out: a poll that found nothing new does not make a new world.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _offer_line(offer: Offer, snapshot: Snapshot) -> str:
     evidence = (said.kind.value, said.count, said.bucket, said.available, said.score, offer.source_kind.value)
     terms = (offer.price_micro_usd_per_h, offer.jurisdiction, offer.interruptions_per_h, offer.notice_s, offer.launch_s)
     cap = snapshot.caps.get(offer.id)
-    return f"{offer.id}|{hardware}|{evidence}|{terms}|{None if cap is None else (cap.nodes, cap.confidence, cap.until)}"
+    return f"{offer.id}|{hardware}|{evidence}|{terms}|{None if cap is None else (cap.nodes, cap.until)}"
 
 
 def canonical(value: Any) -> str:

@@ -25,7 +25,7 @@ class Executor:
     """Runs actions against the launchers of the configured accounts."""
 
     def __init__(self, launchers: Mapping[tuple[str, str], NodeLauncher], describe: Describe) -> None:
-        """``launchers`` by (provider, account), as offer ids name them."""
+        """``launchers`` by the name and account of their provider."""
         self._launchers = launchers
         self._describe = describe
 
@@ -58,7 +58,7 @@ class Executor:
 
     async def _one(self, action: Action) -> Outcome:
         provider, account, region = action.node.offer_id.split("/")[:3]
-        launcher = self._launchers.get((provider, account))
+        launcher = self._launchers.get((action.node.feed or provider, account))
         if launcher is None:
             # Not "not found": a machine that cannot be reached is not gone, and is released once its account is set up again.
             return Outcome(action, error=AuthError(provider, f"no launcher is configured for account {account!r}"))

@@ -12,6 +12,9 @@ from scheduler.domain.lifecycle import REPLICA_COMING, NodeState, ReplicaState
 from scheduler.reconciler.actions import REFUSALS, FindNode, LaunchNode, Outcome, TerminateNode
 from scheduler.reconciler.draft import Draft
 
+WORTH_WAITING = timedelta(minutes=1)
+"""A pause up to this long is waited for; a longer one is planned around."""
+
 
 def advance_nodes(draft: Draft) -> None:
     """Decide what to ask of the providers. Intent is stored (LAUNCHING) before the action is executed."""
@@ -42,9 +45,22 @@ def _request(draft: Draft, node: Node) -> None:
     replicas = draft.live_on(node.id)
     if not replicas:
         draft.node(node, NodeState.TERMINATED, "no longer wanted", ended_at=draft.now)
-    elif any(draft.due(replica) for replica in replicas):
+    elif any(draft.due(replica) for replica in replicas) and _within_budget(draft, node):
         deadline = draft.now + timedelta(seconds=draft.sight.settings.launch_timeout_s)
         draft.actions.append(LaunchNode(draft.node(node, NodeState.LAUNCHING, "asked its provider", deadline=deadline)))
+
+
+def _within_budget(draft: Draft, node: Node) -> bool:
+    """Whether the offer may be asked now. What is left alone for long fails its node unasked, so that another place is planned."""
+    budget = draft.sight.budgets.get(node.offer_id)
+    if budget is None:
+        return True
+    if budget.window == 0 and budget.until is not None and budget.until - draft.now > WORTH_WAITING:
+        _fail_replicas(draft, node, f"its offer is left alone: {budget.reason}")
+        draft.node(node, NodeState.FAILED, f"not asked: {budget.reason}", ended_at=draft.now)
+        return False
+    under_way = sum(each.state is NodeState.LAUNCHING and each.offer_id == node.offer_id for each in draft.nodes.values())
+    return under_way < budget.window
 
 
 def _resume(draft: Draft, node: Node) -> None:

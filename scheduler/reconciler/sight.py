@@ -8,6 +8,7 @@ from datetime import datetime
 
 from scheduler.domain.agentstate import EngineLaunch, ObservedState
 from scheduler.domain.events import Notice
+from scheduler.domain.evidence import LaunchBudget
 from scheduler.domain.stores import Fleet
 from scheduler.domain.workload import Deployment, EngineShape
 
@@ -49,6 +50,7 @@ class Sight:
         in_flight: requests by endpoint as the edge counts them.
         prices: what offers cost now, micro-USD per hour, as far as known; spot nodes follow their market.
         launches: how to start an engine, by (deployment, shape).
+        budgets: how many launches of an offer may be under way at once, by offer id; an offer that is missing has no limit.
     """
 
     now: datetime
@@ -62,4 +64,5 @@ class Sight:
     shapes: Mapping[str, EngineShape] = field(default_factory=dict)
     prices: Mapping[str, int] = field(default_factory=dict)
     launches: Mapping[tuple[str, str], EngineLaunch] = field(default_factory=dict)
+    budgets: Mapping[str, LaunchBudget] = field(default_factory=dict)
     settings: ReconcileSettings = field(default_factory=ReconcileSettings)

@@ -104,6 +104,7 @@ def _new_node(draft: Draft, identity: str, cluster: str, offer_id: str, offers: 
         state=NodeState.REQUESTED,
         launch_token=f"{draft.sight.settings.token_prefix}{identity}",
         requested_at=draft.now,
+        feed=offer.feed,
     )
 
 

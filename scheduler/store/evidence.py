@@ -1,17 +1,29 @@
-"""What limits launches: quotas and reservations as reported, and caps learned from stockouts and quota errors."""
+"""What limits launches: quotas and reservations as reported, and what launches and interruptions taught."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, text
 
+from scheduler.domain.evidence import Exposure, LaunchRecord
 from scheduler.domain.ports import Limits
-from scheduler.domain.snapshot import LaunchCap
 from scheduler.store.database import Database
-from scheduler.store.schema import launch_caps, provider_limits
+from scheduler.store.schema import launch_records, provider_limits
 from scheduler.store.upsert import upsert
+
+FORGOTTEN_AFTER = timedelta(days=7)
+
+_EXPOSURES = """
+SELECT body ->> 'offer_id' AS offer_id,
+       sum(greatest(0, extract(epoch FROM coalesce(ended_at, :now) - greatest((body ->> 'ready_at')::timestamptz, :since)))) / 3600
+           AS node_hours,
+       count(*) FILTER (WHERE (body ->> 'interrupted')::boolean) AS interruptions
+FROM nodes
+WHERE body ->> 'ready_at' IS NOT NULL AND (ended_at IS NULL OR ended_at >= :since)
+GROUP BY 1
+"""
 
 
 class Evidence:
@@ -30,16 +42,27 @@ class Evidence:
             reservations=tuple(reservation for part in parts for reservation in part.reservations),
         )
 
-    async def put_cap(self, offer_id: str, cap: LaunchCap) -> None:
-        """Replace the cap of an offer."""
-        row = {"offer_id": offer_id, "nodes": cap.nodes, "confidence": cap.confidence, "reason": cap.reason, "until": cap.until}
+    async def put_records(self, records: Sequence[LaunchRecord]) -> None:
+        """Insert or replace by scope; what has said nothing for a week goes."""
+        rows = [{"scope": each.scope, "relevant_at": _relevant_at(each), "body": each} for each in records]
         async with self._database.write() as connection:
-            await upsert(connection, launch_caps, [row])
+            await upsert(connection, launch_records, rows)
+            if rows:
+                oldest = max(map(_relevant_at, records)) - FORGOTTEN_AFTER
+                await connection.execute(delete(launch_records).where(launch_records.c.relevant_at < oldest))
 
-    async def caps(self, now: datetime) -> Mapping[str, LaunchCap]:
-        """Caps in force at ``now``: those without an end and those that end later."""
-        table = launch_caps.c
-        statement = select(launch_caps).where(table.until.is_(None) | (table.until > now)).order_by(table.offer_id)
+    async def records(self, changed_since: datetime) -> Mapping[str, LaunchRecord]:
+        """Records by scope that changed, or hold something back, since then."""
+        statement = select(launch_records.c.body).where(launch_records.c.relevant_at >= changed_since)
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return {row.offer_id: LaunchCap(row.nodes, row.confidence, row.reason, row.until) for row in rows}
+            return {record.scope: record for record in (await connection.execute(statement)).scalars()}
+
+    async def exposures(self, since: datetime, now: datetime) -> Mapping[str, Exposure]:
+        """How long nodes that had joined ran since then, and how often they were taken back, by offer id."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(text(_EXPOSURES), {"since": since, "now": now})
+            return {row.offer_id: Exposure(float(row.node_hours), row.interruptions) for row in rows}
+
+
+def _relevant_at(record: LaunchRecord) -> datetime:
+    return max(record.changed_at, record.until or record.changed_at)

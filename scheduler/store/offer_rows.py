@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
-
-from sqlalchemy import Row
 
 from scheduler.domain.offer import CapacityType, InstanceType, Offer, SourceKind
 from scheduler.store.codec import availability_code, availability_value
@@ -72,28 +71,38 @@ def row_of(offer: Offer) -> tuple[Any, ...]:
     )
 
 
-def offer_of(row: Row[*tuple[Any, ...]]) -> Offer:
-    """The offer of a row that has ``COLUMNS``."""
+def offer_of(row: Sequence[Any]) -> Offer:
+    """The offer of a row that has ``COLUMNS`` and then ``feed``, by position: there may be a hundred thousand of them."""
+    (_, provider, account, region, zone, kind, accelerator, accelerators, vcpus, memory_gib, quota_family, capacity_type, price,
+     availability, observed_at, source_kind, source, jurisdiction, interruptions_per_h, notice_s, launch_s, currency_note,
+     feed) = row  # fmt: skip
     return Offer(
-        instance_type=_instance_type(
-            row.provider, row.instance_type, row.accelerator, row.accelerator_count, row.vcpus, row.memory_gib, row.quota_family
-        ),
-        region=row.region,
-        zone=row.zone,
-        capacity_type=CapacityType(row.capacity_type),
-        price_micro_usd_per_h=row.price_micro_usd_per_h,
-        availability=availability_value(row.availability),
-        observed_at=row.observed_at,
-        source_kind=SourceKind(row.source_kind),
-        source=row.source,
-        account=row.account,
-        jurisdiction=row.jurisdiction,
-        interruptions_per_h=row.interruptions_per_h,
-        notice_s=row.notice_s,
-        launch_s=row.launch_s,
-        currency_note=row.currency_note,
+        _instance_type(provider, kind, accelerator, accelerators, vcpus, memory_gib, quota_family),
+        region,
+        zone,
+        _CAPACITY[capacity_type],
+        price,
+        _availability(availability),
+        observed_at,
+        _SOURCES[source_kind],
+        source,
+        account,
+        jurisdiction,
+        interruptions_per_h,
+        notice_s,
+        launch_s,
+        currency_note,
+        _broker(feed, provider, source_kind),
     )
+
+
+def _broker(feed: str, provider: str, source_kind: str) -> str:
+    """The feed where it sells what others run; a price list sells nothing."""
+    return "" if feed == provider or source_kind == SourceKind.SNAPSHOT else feed
 
 
 # one instance type is sold in many zones: share the object
 _instance_type = lru_cache(maxsize=20_000)(InstanceType)
+_availability = lru_cache(maxsize=1_000)(availability_value)
+_CAPACITY = {kind.value: kind for kind in CapacityType}
+_SOURCES = {kind.value: kind for kind in SourceKind}

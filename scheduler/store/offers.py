@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Select, Subquery, and_, delete, exists, func, select, tuple_, update
+from sqlalchemy import Row, Select, Subquery, and_, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -16,26 +16,37 @@ from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import Limits, OfferPage, Quarantined
 from scheduler.domain.snapshot import ProviderStatus
-from scheduler.domain.stores import HistoryPoint, IngestReport, OfferFilter
+from scheduler.domain.stores import HistoryPoint, IngestReport, OfferFilter, Problem
+from scheduler.domain.units import usd_text
 from scheduler.store.codec import availability_value
 from scheduler.store.database import Database
 from scheduler.store.offer_merge import lock_feed, merge_offers, remove_untouched
 from scheduler.store.offer_rows import COLUMNS, offer_of
-from scheduler.store.schema import offer_history, offer_problems, offers, provider_limits, provider_statuses
+from scheduler.store.schema import offer_days, offer_history, offer_problems, offers, provider_limits, provider_statuses
 from scheduler.store.upsert import upsert
 
 _RAW_MAX = 500
+
+# An interval over several days becomes a piece in each; a day may get its pieces in several runs.
+_ROLL_UP = """
+INSERT INTO offer_days AS d (offer_key, day, seconds, low_micro_usd_per_h, high_micro_usd_per_h, micro_usd_per_h_seconds, changes)
+SELECT offer_key, (day AT TIME ZONE 'UTC')::date, sum(held), min(price), max(price), sum(price * held), sum(opened)
+FROM (
+    SELECT h.offer_key, day, h.price_micro_usd_per_h AS price, (h.valid_from >= day)::int AS opened,
+           extract(epoch FROM least(h.valid_to, day + interval '1 day') - greatest(h.valid_from, day)) AS held
+    FROM offer_history h,
+         generate_series(date_trunc('day', h.valid_from, 'UTC'), h.valid_to - interval '1 microsecond', interval '1 day') AS day
+    WHERE h.valid_to < :before
+) AS pieces
+GROUP BY 1, 2
+ON CONFLICT (offer_key, day) DO UPDATE SET
+    seconds = d.seconds + excluded.seconds,
+    low_micro_usd_per_h = least(d.low_micro_usd_per_h, excluded.low_micro_usd_per_h),
+    high_micro_usd_per_h = greatest(d.high_micro_usd_per_h, excluded.high_micro_usd_per_h),
+    micro_usd_per_h_seconds = d.micro_usd_per_h_seconds + excluded.micro_usd_per_h_seconds,
+    changes = d.changes + excluded.changes
+"""
 _OWNER = ("provider", "account", "trust", "feed", "feed_account")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A quarantined row as it is kept: the last sight of it in its scope, until a complete walk no longer shows it."""
-
-    feed: str
-    account: str
-    quarantined: Quarantined
-    at: datetime
 
 
 class Offers:
@@ -77,7 +88,7 @@ class Offers:
         order = _order(source, query.sort)
         shown = (tuple_(*(source.c[name] for name in _OWNER)).in_(_most_trusted(source, query.provider)), *_matches(source, query))
         page = (
-            select(*(source.c[name] for name in COLUMNS))
+            select(*(source.c[name] for name in COLUMNS), source.c.feed)
             .where(*shown)
             .order_by(order.desc() if query.descending else order.asc(), source.c.offer_id)
             .limit(query.limit)
@@ -85,21 +96,29 @@ class Offers:
         )
         async with self._database.read() as connection:
             total = (await connection.execute(select(func.count()).select_from(source).where(*shown))).scalar_one()
-            return [offer_of(row) for row in await connection.execute(page)], total
+            return [offer_of(row) for row in (await connection.execute(page)).tuples()], total
 
     async def history(self, offer_id: str, since: datetime) -> Sequence[HistoryPoint]:
-        """What held after ``since``, oldest first; the first point may have begun before it. Follows the most trusted feed."""
+        """What held after ``since``, oldest first; the first point may have begun before it. Follows the most trusted feed.
+
+        What is old is told by the day: the price is that day's mean over time.
+        """
         best = select(offers.c.key).where(offers.c.offer_id == offer_id).order_by(offers.c.removed_at.desc().nulls_first())
         best = best.order_by(offers.c.trust.desc(), offers.c.observed_at.desc(), offers.c.key).limit(1)
-        statement = (
+        exact = (
             select(offer_history)
             .where(offer_history.c.offer_key == best.scalar_subquery())
             .where(offer_history.c.valid_to.is_(None) | (offer_history.c.valid_to > since))
             .order_by(offer_history.c.valid_from)
         )
+        daily = (
+            select(offer_days)
+            .where(offer_days.c.offer_key == best.scalar_subquery(), offer_days.c.day >= since.date())
+            .order_by(offer_days.c.day)
+        )
         async with self._database.read() as connection:
-            rows = (await connection.execute(statement)).all()
-        return [
+            days, rows = (await connection.execute(daily)).all(), (await connection.execute(exact)).all()
+        return [_day_point(row) for row in days] + [
             HistoryPoint(row.valid_from, row.valid_to, row.price_micro_usd_per_h, availability_value(row.availability).text())
             for row in rows
         ]
@@ -125,13 +144,18 @@ class Offers:
             rows = (await connection.execute(statement)).all()
         return [Problem(row.feed, row.feed_account, Quarantined(row.scope, row.row, row.reason, row.raw), row.at) for row in rows]
 
-    async def prune(self, before: datetime) -> int:
-        """Forget history that ended before an instant, and removed offers that have none left. Returns history rows deleted."""
+    async def roll_up(self, before: datetime) -> int:
+        """Turn history that ended before an instant into one row per offer and day; removed offers keep their days."""
         async with self._database.write() as connection:
-            ended = await connection.execute(delete(offer_history).where(offer_history.c.valid_to < before))
-            remembered = exists().where(offer_history.c.offer_key == offers.c.key)
-            await connection.execute(delete(offers).where(offers.c.removed_at < before, ~remembered))
-        return ended.rowcount
+            await connection.execute(text(_ROLL_UP), {"before": before})
+            return (await connection.execute(delete(offer_history).where(offer_history.c.valid_to < before))).rowcount
+
+
+def _day_point(row: Row[*tuple[Any, ...]]) -> HistoryPoint:
+    start = datetime.combine(row.day, time(), UTC)
+    spread = f"{usd_text(row.low_micro_usd_per_h)} to {usd_text(row.high_micro_usd_per_h)}"
+    mean = round(row.micro_usd_per_h_seconds / row.seconds)
+    return HistoryPoint(start, start + timedelta(days=1), mean, f"that day {spread}, {row.changes} changes")
 
 
 def _in_scope(owner: dict[str, str]) -> ColumnElement[bool]:
@@ -200,7 +224,7 @@ def _most_trusted(source: Subquery, provider: str) -> Select[*tuple[Any, ...]]:
 
 
 def _matches(source: Subquery, query: OfferFilter) -> list[ColumnElement[bool]]:
-    exact = ("provider", "region", "accelerator", "capacity_type")
+    exact = ("provider", "region", "accelerator", "capacity_type", "offer_id")
     conditions: list[ColumnElement[bool]] = [source.c[name] == getattr(query, name) for name in exact if getattr(query, name)]
     if query.text:
         searched = (source.c.offer_id, source.c.accelerator, source.c.jurisdiction, source.c.source)

@@ -7,6 +7,7 @@ import hashlib
 
 from sqlalchemy import text
 
+from scheduler.domain.ports import Pace
 from scheduler.store.agents import Agents
 from scheduler.store.database import Database
 from scheduler.store.events import Events
@@ -16,6 +17,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.leases import Leases
 from scheduler.store.migrate import upgrade
 from scheduler.store.offers import Offers
+from scheduler.store.pace import SharedPace
 from scheduler.store.plans import Plans
 from scheduler.store.usage import Usage
 from scheduler.store.workload import Workloads
@@ -25,7 +27,7 @@ class Store:
     """All repositories over one pool of connections.
 
     Attributes:
-        offers: offers, limits, history, provider status. evidence: launch caps.
+        offers: offers, limits, history, provider status. evidence: limits, and what launches taught.
         workload, fleet, plans, agents, events, leases, usage, keys: the ports of the same name.
     """
 
@@ -41,6 +43,10 @@ class Store:
         self.leases = Leases(database)
         self.usage = Usage(database)
         self.keys = Keys(database)
+
+    def pace(self, alone: Pace) -> Pace:
+        """Vendors' rate limits shared by all processes on this database; ``alone`` keeps them while it is away."""
+        return SharedPace(self._database, alone)
 
     async def installation(self) -> str:
         """A short name of this database, the same for its whole life: it tells our machines from those of others in an account."""

@@ -33,6 +33,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from scheduler.domain.agentstate import DesiredState, ObservedState
 from scheduler.domain.events import Notice
+from scheduler.domain.evidence import LaunchRecord
 from scheduler.domain.fleet import Node, Replica
 from scheduler.domain.lifecycle import ClusterState, MoveState, NodeState, PlanState, ReplicaState, Schedulability
 from scheduler.domain.offer import CapacityType, SourceKind
@@ -149,6 +150,19 @@ offer_history = Table(
     Index("ix_offer_history_valid_from", "valid_from"),
 )
 
+# History that is no longer needed by the minute: what an offer cost on one day, by UTC.
+offer_days = Table(
+    "offer_days",
+    metadata,
+    Column("offer_key", BigInteger, ForeignKey("offers.key", ondelete="CASCADE"), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("low_micro_usd_per_h", BigInteger, nullable=False),
+    Column("high_micro_usd_per_h", BigInteger, nullable=False),
+    Column("micro_usd_per_h_seconds", Float, nullable=False),
+    Column("changes", Integer, nullable=False),
+)
+
 offer_problems = Table(
     "offer_problems",
     metadata,
@@ -165,16 +179,18 @@ offer_problems = Table(
 provider_statuses = Table("provider_statuses", metadata, _id("provider"), _id("account"), _body(ProviderStatus))
 provider_limits = Table("provider_limits", metadata, _id("feed"), _id("account"), _body(Limits))
 
-launch_caps = Table(
-    "launch_caps",
+# What launches taught, by scope. The instant is the later of the last change and the end of a pause: what is older says nothing.
+launch_records = Table(
+    "launch_records",
     metadata,
-    _id("offer_id"),
-    Column("nodes", Integer, nullable=False),
-    Column("confidence", Float, nullable=False),
-    _text("reason"),
-    _instant("until", nullable=True),
-    CheckConstraint("nodes >= 0 AND confidence BETWEEN 0 AND 1", name="in_range"),
+    _id("scope"),
+    _instant("relevant_at"),
+    _body(LaunchRecord),
+    Index("ix_launch_records_relevant_at", "relevant_at"),
 )
+
+# One leaky bucket per vendor's rate limit: the instant at which it is empty again.
+call_budgets = Table("call_budgets", metadata, _id("key"), _instant("empty_at"))
 
 # --- workload --------------------------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from scheduler.domain.events import Event, EventKind
+from scheduler.domain.evidence import LaunchRecord
 from scheduler.domain.fleet import Node, Replica, pool_id
 from scheduler.domain.lifecycle import MoveState, NodeState, PlanState, ReplicaState
 from scheduler.domain.offer import Availability, Offer, SourceKind, StockBucket
 from scheduler.domain.plan import CostTerm, GateVerdict, Move, MoveKind, NewReplica, Placement, Plan, Target
 from scheduler.domain.ports import OfferPage, Quarantined
-from scheduler.domain.snapshot import Freshness, LaunchCap, ProviderStatus
+from scheduler.domain.snapshot import Freshness, ProviderStatus
 from scheduler.domain.stores import ChangeSet, Workload
 from scheduler.domain.units import micro_usd, usd_text
 from scheduler.domain.usage import NodeUsage, TokenUsage
@@ -96,7 +97,8 @@ async def _market(store: Store) -> None:
         "lambda", "default", "live", Freshness.STALE, 300, 18, NOW - 2 * HOUR, "HTTP 503 from /instance-types", ("us-west-2",), 3
     )
     await store.offers.put_status(broken)
-    await store.evidence.put_cap(AWS_H100.id, LaunchCap(0, 0.9, "stockout at launch: InsufficientInstanceCapacity", NOW + HOUR))
+    sold_out = LaunchRecord(f"offer:{AWS_H100.id}", NOW, 1, 0, NOW + HOUR, "launch refused 1 in a row (InsufficientInstanceCapacity)")
+    await store.evidence.put_records([sold_out])
 
 
 async def _poll(store: Store, feed: str, scope: str, offers: Sequence[Offer], at: datetime) -> None:

@@ -19,6 +19,7 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType, QuotaUnit
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.trial import NoPace
 
 
 async def test_offers_are_types_times_zones_at_list_and_spot_prices(aws: Extension) -> None:
@@ -127,4 +128,4 @@ async def test_a_launch_without_an_image_says_what_to_set(aws: Extension) -> Non
 
 def test_plain_http_to_another_machine_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="loopback"):
-        provider(ProviderSettings("aws", "aws", endpoint="http://203.0.113.5"), {}, lambda: NOW)
+        provider(ProviderSettings("aws", "aws", endpoint="http://203.0.113.5"), {}, lambda: NOW, NoPace())

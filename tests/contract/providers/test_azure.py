@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from fakes import Answer
 from vendor_azure import H100, NOW, T4, V100, Azure, NoCredential, account, offer, pages, request
 
 from providers.azure import provider
-from providers.azure.errors import error_of
+from providers.azure.errors import ERRORS
 from providers.azure.launch import TOKEN_TAG
 from scheduler.domain.errors import (
     AuthError,
@@ -21,6 +20,8 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.server import Answer
+from simulations.vendors.trial import NoPace
 
 
 async def test_offers_are_sizes_times_zones_at_linux_prices(azure: Azure) -> None:
@@ -48,7 +49,7 @@ async def test_a_repeated_page_fails_the_region_not_the_process(azure: Azure) ->
     again = {"Items": [], "NextPageLink": f"{azure.vendor.url}/api/retail/prices?page=0"}
     azure.vendor.refuse["/api/retail/prices"] = [Answer(again)] * 5
     (page,) = await pages(account(azure))
-    assert (page.complete, "repeats" in page.error) == (False, True)
+    assert (page.complete, "came twice" in page.error) == (False, True)
 
 
 async def test_quotas_are_cores_and_our_own_nodes_are_not_counted_as_used(azure: Azure) -> None:
@@ -127,7 +128,7 @@ async def test_a_refused_launch_is_sent_once_and_told_apart(
     ],
 )
 def test_the_code_decides_before_the_status(code: str, status: int, message: str, error: type[Exception]) -> None:
-    assert type(error_of(code, status, message)) is error
+    assert type(ERRORS.error(code, status, message)) is error
 
 
 async def test_no_credentials_is_an_auth_error(azure: Azure) -> None:
@@ -144,7 +145,7 @@ async def test_a_launch_without_a_resource_group_says_what_to_set(azure: Azure) 
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(InvalidInputError, match="AZURE_SUBSCRIPTION_ID"):
-        provider(ProviderSettings("azure", "azure", regions=("eastus",)), {}, lambda: NOW)
+        provider(ProviderSettings("azure", "azure", regions=("eastus",)), {}, lambda: NOW, NoPace())
     settings = ProviderSettings("azure", "azure", regions=("eastus",), endpoint="http://203.0.113.5", options={"subscription": "s"})
     with pytest.raises(InvalidInputError, match="loopback"):
-        provider(settings, {}, lambda: NOW)
+        provider(settings, {}, lambda: NOW, NoPace())

@@ -23,6 +23,7 @@ from providers.simulated.shelf import Temper
 from scheduler.domain.accelerator import ACCELERATORS
 from scheduler.domain.offer import AvailabilityKind, CapacityType, Offer, SourceKind
 from scheduler.domain.ports import LaunchRequest, NodeLauncher, OfferPage, Provider, ProviderSettings
+from simulations.vendors.trial import NoPace
 
 ADAPTERS = ("aws", "azure", "gcp", "market", "memory", "snapshot", "static")
 LAUNCHING = ("aws", "azure", "gcp", "market", "memory", "static")
@@ -75,17 +76,17 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
         case "market":
             market: MarketProcess = request.getfixturevalue("market_process")
             settings = ProviderSettings("aws", "simulated", account="main", endpoint=market.url)
-            return Subject(simulated.provider(settings, market.environ, lambda: now), "g6.xlarge/spot")
+            return Subject(simulated.provider(settings, market.environ, lambda: now, NoPace()), "g6.xlarge/spot")
         case "memory":
             cloud = SimulatedCloud("aws", Market(1, base_offers(("aws",)), Temper(volatility=0)), lambda: now, account="main")
             return Subject(cloud.as_provider(), "g6.xlarge/spot")
         case "snapshot":
-            return Subject(snapshot.provider(ProviderSettings("snapshot", "snapshot", account="main"), {}, lambda: now), "")
+            return Subject(snapshot.provider(ProviderSettings("snapshot", "snapshot", account="main"), {}, lambda: now, NoPace()), "")
         case "static":
             path = tmp_path / "machines.toml"
             path.write_text(MACHINES)
             settings = ProviderSettings("own", "static", account="main", options={"file": str(path)})
-            return Subject(static.provider(settings, {}, lambda: now), "rack-a-l4")
+            return Subject(static.provider(settings, {}, lambda: now, NoPace()), "rack-a-l4")
     raise AssertionError(request.param)
 
 

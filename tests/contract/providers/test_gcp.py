@@ -7,7 +7,7 @@ from vendor_gcp import NOW, Credentials, Gcp, NoCredentials, account, pages, ref
 
 from providers.gcp import provider
 from providers.gcp.adapter import assemble, billing_of
-from providers.gcp.errors import error_of
+from providers.gcp.errors import ERRORS
 from providers.gcp.transport import GcpApi
 from scheduler.domain.errors import (
     AuthError,
@@ -21,6 +21,7 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType, QuotaUnit
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.trial import NoPace
 
 
 async def test_an_instance_costs_its_cores_memory_and_gpus(gcp: Gcp) -> None:
@@ -121,9 +122,9 @@ async def test_a_refused_launch_is_sent_once_and_told_apart(gcp: Gcp, status: in
 
 
 def test_an_unknown_reason_is_judged_by_its_status() -> None:
-    assert type(error_of("", 404, "")) is NotFoundError
-    assert type(error_of("novelty", 500, "")) is TransientError
-    assert type(error_of("novelty", 409, "")) is ProviderDataError
+    assert type(ERRORS.error("", 404, "")) is NotFoundError
+    assert type(ERRORS.error("novelty", 500, "")) is TransientError
+    assert type(ERRORS.error("novelty", 409, "")) is ProviderDataError
 
 
 async def test_no_credentials_is_an_auth_error(gcp: Gcp) -> None:
@@ -141,7 +142,7 @@ async def test_no_key_for_the_catalogue_is_an_auth_error_that_names_the_variable
 
 def test_plain_http_to_another_machine_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="loopback"):
-        provider(ProviderSettings("gcp", "gcp", endpoint="http://203.0.113.5"), {}, lambda: NOW)
+        provider(ProviderSettings("gcp", "gcp", endpoint="http://203.0.113.5"), {}, lambda: NOW, NoPace())
 
 
 async def test_a_launch_without_an_image_says_what_to_set(gcp: Gcp) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import Answer, FakeVendor
 
+from providers.errors import ErrorTable
 from providers.http import JsonHttp, checked_endpoint, retry_after_s
 from scheduler.domain.errors import (
     AuthError,
@@ -16,6 +16,7 @@ from scheduler.domain.errors import (
     RateLimitedError,
     TransientError,
 )
+from simulations.vendors.server import Answer, FakeVendor
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def vendor() -> Iterator[FakeVendor]:
 
 
 def client(vendor: FakeVendor) -> JsonHttp:
-    return JsonHttp("nimbus", vendor.url, dict, attempts=2, timeout_s=5.0)
+    return JsonHttp(ErrorTable("nimbus"), vendor.url, attempts=2, timeout_s=5.0)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from providers.simulated import provider
 from scheduler.domain.errors import AuthError, InvalidInputError, NotFoundError, QuotaExceededError, StockoutError, TransientError
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import CloudNode, LaunchRequest, NodeLauncher, Provider, ProviderSettings
+from simulations.vendors.trial import NoPace
 
 # A machine that starts a process in a session of its own, as daemons do, then writes both ids and its environment down.
 BOOT = """
@@ -35,7 +36,7 @@ time.sleep(600)
 
 def cloud(market: MarketProcess, name: str = "aws", **options: str) -> Provider:
     settings = ProviderSettings(name, "simulated", account="simulated", endpoint=market.url, options=options)
-    return provider(settings, market.environ, lambda: datetime.now(tz=UTC))  # noqa: TID251
+    return provider(settings, market.environ, lambda: datetime.now(tz=UTC), NoPace())  # noqa: TID251
 
 
 def launcher(market: MarketProcess) -> NodeLauncher:
@@ -191,7 +192,7 @@ async def test_people_steer_prices_and_see_it_in_the_offers(market_process: Mark
 async def test_without_or_with_a_wrong_token_nothing_is_said(market_process: MarketProcess) -> None:
     settings = ProviderSettings("aws", "simulated", endpoint=market_process.url)
     for environ in ({}, {"HEADRACE_MARKET_TOKEN": "wrong"}):
-        reader = provider(settings, environ, lambda: datetime.now(tz=UTC))  # noqa: TID251
+        reader = provider(settings, environ, lambda: datetime.now(tz=UTC), NoPace())  # noqa: TID251
         with pytest.raises(AuthError):
             [page async for page in reader.offers.read_offers()]
 
@@ -200,7 +201,7 @@ async def test_the_token_may_come_from_its_file(market_process: MarketProcess) -
     settings = ProviderSettings(
         "gcp", "simulated", endpoint=market_process.url, options={"token_file": str(market_process.state_dir / "token")}
     )
-    reader = provider(settings, {}, lambda: datetime.now(tz=UTC))  # noqa: TID251
+    reader = provider(settings, {}, lambda: datetime.now(tz=UTC), NoPace())  # noqa: TID251
     pages = [page async for page in reader.offers.read_offers()]
     assert {"us-central1", "europe-west4"} <= {page.scope for page in pages}
     assert all(page.complete for page in pages)
@@ -221,7 +222,7 @@ async def test_many_launches_at_once_give_one_machine_per_token(market_process: 
 def test_plain_http_to_another_machine_is_refused() -> None:
     settings = ProviderSettings("aws", "simulated", endpoint="http://203.0.113.5:80")
     with pytest.raises(InvalidInputError, match="loopback"):
-        provider(settings, {}, lambda: datetime.now(tz=UTC))  # noqa: TID251
+        provider(settings, {}, lambda: datetime.now(tz=UTC), NoPace())  # noqa: TID251
 
 
 def test_two_markets_do_not_share_a_state_directory(market_process: MarketProcess) -> None:

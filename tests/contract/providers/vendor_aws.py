@@ -21,6 +21,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from providers.aws import provider
 from scheduler.domain.offer import CapacityType, Offer
 from scheduler.domain.ports import LaunchRequest, OfferPage, Provider, ProviderSettings
+from simulations.vendors.trial import NoPace
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -164,7 +165,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
 def account(*regions: str, **options: str) -> Provider:
     options.setdefault("image", "ami-03cf127a")
     settings = ProviderSettings("aws", "aws", account="main", regions=regions or ("us-east-1",), options=options)
-    return provider(settings, {}, lambda: NOW)
+    return provider(settings, {}, lambda: NOW, NoPace())
 
 
 async def pages(source: Provider) -> list[OfferPage]:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
-from fakes import Answer, Asked, FakeVendor
 
 from providers.azure.adapter import assemble
 from providers.azure.transport import AzureApi, RetailPrices
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import LaunchRequest, OfferPage, Provider, ProviderSettings
+from simulations.vendors.server import Answer, Asked, FakeVendor
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 SUB = "/subscriptions/sub-1"

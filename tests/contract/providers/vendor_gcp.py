@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fakes import Answer, Asked, FakeVendor
 from google.auth import credentials as google_credentials
 from google.auth.exceptions import RefreshError
 from google.cloud import compute_v1
@@ -17,6 +16,7 @@ from providers.gcp.adapter import assemble
 from providers.gcp.transport import BillingCatalogue, GcpApi
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import LaunchRequest, OfferPage, Provider, ProviderSettings
+from simulations.vendors.server import Answer, Asked, FakeVendor
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 BASE = "/compute/v1/projects/p1"

@@ -26,7 +26,7 @@ from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import ChangeSet, Fleet, Workload
 from scheduler.inventory.assemble import World as Stock
 from scheduler.inventory.assemble import snapshot_of
-from scheduler.inventory.availability import cap_after_stockout
+from scheduler.inventory.evidence import MEMORY
 from scheduler.optimizer import SolveSettings
 from scheduler.reconciler import Executor, ReconcileSettings
 from scheduler.store import Store
@@ -125,7 +125,6 @@ class LoopWorld:
             workload=self.store.workload.workload,
             launch=launch_of,
             route=route,
-            after_stockout=cap_after_stockout,
             executor=Executor(launchers, self._describe),
             publisher=self,
             edge=self,
@@ -179,10 +178,10 @@ class LoopWorld:
         self.loop = self.new_loop(f"holder {self.kills}")
 
     async def snapshot(self, now: datetime) -> Snapshot:
-        caps = await self.store.evidence.caps(now)
+        records = await self.store.evidence.records(now - MEMORY)
         workload, fleet = await self.store.workload.workload(), await self.store.fleet.fleet()
         quotas = tuple(replace(quota, account="simulated") for quota in self.market.quotas())
-        return snapshot_of(Stock(self.market.offers(), (), Limits(quotas=quotas), caps, workload, fleet), now)
+        return snapshot_of(Stock(self.market.offers(), (), Limits(quotas=quotas), records, workload, fleet), now)
 
     async def scale(self, tokens_per_s: float) -> None:
         """Other demand than declared so far."""

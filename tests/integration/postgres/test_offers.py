@@ -8,12 +8,15 @@ from datetime import timedelta
 import pytest
 
 from scheduler.domain.errors import ConflictError, InvalidInputError
+from scheduler.domain.evidence import Exposure, LaunchRecord
+from scheduler.domain.lifecycle import NodeState
 from scheduler.domain.offer import Availability, Offer, Quota, QuotaUnit, Reservation, SourceKind, StockBucket
 from scheduler.domain.ports import Limits, OfferPage, Quarantined
-from scheduler.domain.snapshot import Freshness, LaunchCap, ProviderStatus
-from scheduler.domain.stores import OfferFilter
+from scheduler.domain.snapshot import Freshness, ProviderStatus
+from scheduler.domain.stores import ChangeSet, OfferFilter
 from scheduler.store import Store
-from tests.builders import NOW, offer
+from scheduler.store.evidence import FORGOTTEN_AFTER
+from tests.builders import NOW, cluster, node, offer
 
 MINUTE = timedelta(minutes=1)
 
@@ -210,12 +213,20 @@ async def test_quarantined_rows_can_be_read_until_a_complete_walk_no_longer_show
     assert await store.offers.problems(10) == []
 
 
-async def test_old_history_can_be_forgotten(store: Store) -> None:
-    await poll(store, 0, live(zone="a"), live(zone="b"))
-    await poll(store, 1, live(zone="a", usd=2.0))
-    assert await store.offers.prune(NOW + 2 * MINUTE) == 2
-    assert await listed(store, at=NOW) == []
-    assert [found.zone for found in await listed(store)] == ["a"]
+async def test_old_history_is_rolled_up_by_the_day_and_the_same_day_may_come_in_parts(store: Store) -> None:
+    day = 24 * 60
+    prices = {0: 1.0, 6 * 60: 3.0, day: 2.0, 3 * day: 4.0}  # minutes after NOW, which is noon
+    for minute, usd in prices.items():
+        await poll(store, minute, live(zone="a", usd=usd))
+    key = live(zone="a").id
+    exact = await store.offers.history(key, NOW)
+    assert await store.offers.roll_up(NOW + 7 * 60 * MINUTE) == 1
+    assert await store.offers.roll_up(NOW + 2 * day * MINUTE) == 1
+    first, second, *rest = await store.offers.history(key, NOW)
+    assert rest == exact[2:]
+    assert (first.since.date(), first.price_micro_usd_per_h) == (NOW.date(), 2_000_000)  # 6 h at 1 USD, 6 h at 3 USD
+    assert (second.since.date(), second.price_micro_usd_per_h) == (NOW.date() + 24 * 60 * MINUTE, 3_000_000)
+    assert first.availability == "that day $1.00 to $3.00, 2 changes"
 
 
 async def test_status_is_kept_per_provider_and_account(store: Store) -> None:
@@ -235,14 +246,32 @@ async def test_limits_of_all_feeds_are_read_together_and_replaced_by_feed(store:
     assert await store.evidence.limits() == Limits((quota,), (held,))
 
 
-async def test_caps_hold_until_their_end(store: Store) -> None:
-    backoff = LaunchCap(0, 1.0, "stockout 1 in a row", NOW + MINUTE)
-    lasting = LaunchCap(3, 0.5, "seen")
-    await store.evidence.put_cap("o1", LaunchCap(9, 0.1, "older"))
-    await store.evidence.put_cap("o1", backoff)
-    await store.evidence.put_cap("o2", lasting)
-    assert await store.evidence.caps(NOW) == {"o1": backoff, "o2": lasting}
-    assert await store.evidence.caps(NOW + MINUTE) == {"o2": lasting}
+async def test_launch_records_are_kept_while_they_say_something(store: Store) -> None:
+    older = LaunchRecord("offer:o1", NOW, strikes=1, until=NOW + MINUTE, cause="sold out")
+    newer = replace(older, strikes=2, refused=(("o2", NOW),))
+    worked = LaunchRecord("offer:o2", NOW, successes=3)
+    await store.evidence.put_records([older, worked])
+    await store.evidence.put_records([newer])
+    assert await store.evidence.records(NOW) == {"offer:o1": newer, "offer:o2": worked}
+    assert await store.evidence.records(NOW + MINUTE) == {"offer:o1": newer}
+    await store.evidence.put_records([LaunchRecord("offer:o3", NOW + FORGOTTEN_AFTER + 2 * MINUTE)])
+    assert (await store.evidence.records(NOW)).keys() == {"offer:o3"}
+
+
+async def test_nodes_tell_how_long_they_ran_and_how_often_they_were_taken_back(store: Store) -> None:
+    await store.fleet.put_clusters([cluster()])
+    epoch = await store.leases.acquire_leadership("test", NOW, 60)
+    assert epoch is not None
+    spot = live()
+    hour = 60 * MINUTE
+    ran = replace(
+        node("n1", spot, cluster().id), ready_at=NOW - 3 * hour, ended_at=NOW - hour, state=NodeState.TERMINATED, interrupted=True
+    )
+    runs = replace(node("n2", spot, cluster().id), ready_at=NOW - 10 * hour)
+    never = replace(node("n3", spot, cluster().id), ready_at=None)
+    await store.fleet.commit(ChangeSet(clusters=(cluster(),), nodes=(ran, runs, never)), epoch)
+    seen = await store.evidence.exposures(NOW - 4 * hour, NOW)
+    assert seen == {spot.id: Exposure(2.0 + 4.0, 1)}
 
 
 @pytest.mark.bench

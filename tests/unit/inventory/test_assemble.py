@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.domain.evidence import LaunchRecord
 from scheduler.domain.offer import Availability, Offer, Reservation, SourceKind
 from scheduler.domain.ports import Limits, OfferPage
 from scheduler.domain.snapshot import Freshness, LaunchCap, ProviderStatus, Snapshot
@@ -24,7 +25,7 @@ AWS = ProviderStatus("aws", "default", "live", Freshness.FRESH, TARGET_S, 1)
 
 
 def snapshot(*offers: Offer, **parts: Any) -> Snapshot:
-    parts = {"statuses": (AWS,), "limits": Limits(), "caps": {}, "workload": Workload(), "fleet": Fleet((cluster(),)), **parts}
+    parts = {"statuses": (AWS,), "limits": Limits(), "records": {}, "workload": Workload(), "fleet": Fleet((cluster(),)), **parts}
     return snapshot_of(World(offers=offers, **parts), NOW)
 
 
@@ -45,7 +46,7 @@ def test_a_snapshot_or_declared_row_never_expires_and_carries_its_kind(kind: Sou
 
 
 def test_an_aggregators_rows_age_by_the_aggregators_target() -> None:
-    through = replace(aged(4000, provider="lambda"), source="shadeform")
+    through = replace(aged(4000, provider="lambda"), feed="shadeform")
     slow = ProviderStatus("shadeform", "default", "live", Freshness.FRESH, 2000, 1)
     assert snapshot(through, statuses=(AWS, slow)).offers == (through,)
 
@@ -53,9 +54,9 @@ def test_an_aggregators_rows_age_by_the_aggregators_target() -> None:
 def test_the_providers_word_and_a_stockout_of_our_own_become_one_cap() -> None:
     plenty = replace(aged(0, zone="a"), availability=Availability.of_count(9))
     unknown = aged(0, zone="b")
-    backoff = LaunchCap(0, 1.0, "stockout", NOW)
-    caps = snapshot(plenty, unknown, caps={plenty.id: backoff, "not/in/here": backoff}).caps
-    assert caps[plenty.id] == backoff
+    sold_out = LaunchRecord(f"offer:{plenty.id}", NOW, 1, 0, NOW + timedelta(minutes=5), "sold out")
+    caps = snapshot(plenty, unknown, records={sold_out.scope: sold_out, "offer:not/in/here": sold_out}).caps
+    assert (caps[plenty.id].nodes, caps[plenty.id].until) == (0, sold_out.until)
     assert caps[unknown.id].nodes == 4
     assert len(caps) == 2
 
@@ -92,7 +93,7 @@ def test_whatever_a_decision_rests_on_changes_the_version() -> None:
         snapshot(replace(base, availability=Availability.of_count(1))),
         snapshot(replace(base, source_kind=SourceKind.SNAPSHOT)),
         snapshot(replace(base, interruptions_per_h=0.1)),
-        snapshot(base, caps={base.id: LaunchCap(0, 1.0, "stockout", NOW)}),
+        snapshot(base, records={f"offer:{base.id}": LaunchRecord(f"offer:{base.id}", NOW, 1, 0, NOW + timedelta(minutes=5), "sold out")}),
         snapshot(base, fleet=Fleet((cluster(), cluster(region="us-west-2")))),
         snapshot(base, fleet=Fleet((cluster(),), (node("n1", base, cluster().id),))),
         snapshot(base, workload=Workload(deployments=(deployment(),))),
@@ -123,11 +124,12 @@ async def test_it_reads_the_offers_of_declared_clusters_only(store: Store) -> No
     assert epoch is not None
     machine = node("n1", here, cluster().id)
     await store.fleet.commit(ChangeSet(clusters=(cluster(),), nodes=(machine,), replicas=(replica("r1", machine),)), epoch)
-    await store.evidence.put_cap(here.id, LaunchCap(1, 1.0, "learned", NOW + timedelta(minutes=5)))
+    until = NOW + timedelta(minutes=5)
+    await store.evidence.put_records([LaunchRecord(f"offer:{here.id}", NOW, strikes=1, until=until, cause="sold out")])
     sources = Sources(store.offers, store.evidence, store.workload, store.fleet)
     seen = await assemble(sources, NOW, {("aws:us-east-1", "gcp:us-central1"): 90_000})
     assert seen.offers == (here,)
-    assert seen.caps == {here.id: LaunchCap(1, 1.0, "learned", NOW + timedelta(minutes=5))}
+    assert seen.caps == {here.id: LaunchCap(0, 1.0, "sold out: tried again after 12:05 UTC", until)}
     assert (seen.clusters, seen.nodes, seen.providers) == ((cluster(),), (machine,), (AWS,))
     assert [found.id for found in seen.deployments] == ["d"]
     assert (await assemble(sources, NOW + timedelta(seconds=1), seen.egress_micro_usd_per_gb)).version == seen.version

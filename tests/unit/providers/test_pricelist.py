@@ -14,6 +14,7 @@ from providers.snapshot.build import build
 from scheduler.domain.errors import InvalidInputError, ProviderDataError
 from scheduler.domain.offer import AvailabilityKind, CapacityType, SourceKind
 from scheduler.domain.ports import Provider, ProviderSettings
+from simulations.vendors.trial import NoPace
 
 CRAWL = Path(__file__).parents[4] / "shared" / "data" / "catalog" / "gpu_offers.csv"
 GOOD = "aws,us-east-1,,US,g6.xlarge,L4-24GB-PCIe,1,4,16,on-demand,0.8048,2026-07-20,list"
@@ -21,7 +22,7 @@ GOOD = "aws,us-east-1,,US,g6.xlarge,L4-24GB-PCIe,1,4,16,on-demand,0.8048,2026-07
 
 def provider(**options: str) -> Provider:
     settings = ProviderSettings("snapshot", "snapshot", options=options)
-    return snapshot.provider(settings, {}, lambda: pytest.fail("a list price is dated by its list, not by a clock"))
+    return snapshot.provider(settings, {}, lambda: pytest.fail("a list price is dated by its list, not by a clock"), NoPace())
 
 
 def crawled(**fields: str) -> dict[str, str]:

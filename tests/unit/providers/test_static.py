@@ -13,6 +13,7 @@ from providers.static.inventory import read_inventory
 from scheduler.domain.errors import InvalidInputError, NotFoundError, StockoutError, UnknownAcceleratorError
 from scheduler.domain.offer import Offer, SourceKind
 from scheduler.domain.ports import LaunchRequest, NodeLauncher, Provider, ProviderSettings
+from simulations.vendors.trial import NoPace
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MACHINE = {
@@ -27,7 +28,7 @@ def write(path: Path, **fields: object) -> Path:
 
 
 def provider(path: Path) -> Provider:
-    return static.provider(ProviderSettings("own", "static", options={"file": str(path)}), {}, lambda: NOW)
+    return static.provider(ProviderSettings("own", "static", options={"file": str(path)}), {}, lambda: NOW, NoPace())
 
 
 def launcher(path: Path) -> NodeLauncher:

@@ -1,0 +1,42 @@
+"""``headrace bench``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+command = typer.Typer(help="Measure headrace on this machine, against a named peer in the same run.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@command.command("inventory")
+def inventory(
+    rows: Annotated[int, typer.Option(min=1000)] = 100_000,
+    polls: Annotated[int, typer.Option(min=1, max=20)] = 4,
+    replay: Annotated[Path | None, typer.Option(help="a folder of GPU market snapshots (JSON lines, xz) to replay")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ingest offers into a fresh embedded Postgres, with history; the peer is executemany with ON CONFLICT, without history."""
+    from simulations.bench.inventory import run
+
+    _show(asyncio.run(run(rows, polls, replay)), as_json)
+
+
+@command.command("placement")
+def placement(as_json: Json = False) -> None:
+    """Plan the demo's fleet from nothing, with reasons; the peer is greedy cheapest-first on the same snapshot."""
+    from simulations.bench.placement import placement
+
+    _show(asyncio.run(placement()), as_json)
+
+
+def _show(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        typer.echo(f"{name:32} {value}")
