@@ -33,9 +33,6 @@ Json = Any
 Told = Callable[[Mapping[str, Any]], tuple[str, str]]
 """Reads (code, message) out of an error's body."""
 
-Loads = Callable[[bytes], Json]
-"""Decodes a body; raises ValueError where it is none."""
-
 Opened = Callable[[Json], Json]
 """Takes a good answer out of its envelope; raises what an error inside means, for vendors that refuse with HTTP 200."""
 
@@ -84,7 +81,6 @@ class JsonHttp:
         *,
         told: Told = told,
         opened: Opened = lambda body: body,
-        loads: Loads = json.loads,
         auth: Callable[[], httpx2.Auth] | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
         pace: Pace | None = None,
@@ -96,14 +92,12 @@ class JsonHttp:
 
         Args:
             headers: called for each request; raises AuthError where credentials are missing. auth: the same for signed requests.
-            loads: for vendors that do not answer in JSON.
             tls: whom to trust and as whom to appear, for endpoints with a certificate authority of their own.
             pace, budget: every request takes its turn there first.
             timeout_s: for one whole request, answer included.
         """
         self._errors, self._endpoint, self._told = errors, checked_endpoint("endpoint", endpoint), told
         self._opened = opened
-        self._loads = loads
         self._headers, self._auth, self._tls = headers, auth, tls or _tls
         self._pace, self._budget = pace, budget
         self._timeout_s, self._attempts = timeout_s, attempts
@@ -122,7 +116,7 @@ class JsonHttp:
         """Ask for something, retried. ``method`` and ``body`` are for vendors that search by POST. Raises the ProviderError family."""
         async for attempt in stamina.retry_context(on=retry_read, attempts=self._attempts, timeout=120.0, wait_max=RETRY_AFTER_S_MAX):
             with attempt:
-                return await self._send(method, path, params=params, body=body, budget=budget, heard=heard)
+                return await self._send(method, path, params=params, body=body, headers=headers, heard=heard, budget=budget)
         raise AssertionError("stamina returns or raises")
 
     async def once(
@@ -203,7 +197,7 @@ class JsonHttp:
         if reply.is_success and not content:
             return {}
         try:
-            body = self._loads(content)
+            body = json.loads(content)
         except ValueError as error:
             if reply.is_success:
                 kind = reply.headers.get("content-type", "no content type")

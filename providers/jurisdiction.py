@@ -54,10 +54,18 @@ _LATITUDE = {
     "AMS": "NL", "ASH": "US", "BGT": "CO", "BUE": "AR", "CHI": "US", "DAL": "US", "FRA": "DE", "LAX": "US", "LON": "GB", "MEX": "MX",
     "MIA": "US", "NYC": "US", "SAN": "CL", "SAO": "BR", "SGP": "SG", "SJC": "US", "SYD": "AU", "TOR": "CA", "TYO": "JP",
 }  # fmt: skip
+_ALIBABA = {
+    "cn": "CN", "cn-hongkong": "HK", "ap-northeast-1": "JP", "ap-northeast-2": "KR", "ap-southeast-1": "SG", "ap-southeast-3": "MY",
+    "ap-southeast-5": "ID", "ap-southeast-6": "PH", "ap-southeast-7": "TH", "us": "US", "na-south-1": "MX", "eu-central-1": "DE",
+    "eu-west-1": "GB", "me-east-1": "AE", "me-central-1": "SA",
+}  # fmt: skip
 _TENCENT = {
     "ap-bangkok": "TH", "ap-beijing": "CN", "ap-chengdu": "CN", "ap-chongqing": "CN", "ap-guangzhou": "CN", "ap-hongkong": "HK",
     "ap-jakarta": "ID", "ap-nanjing": "CN", "ap-seoul": "KR", "ap-shanghai": "CN", "ap-shenzhen": "CN", "ap-singapore": "SG",
     "ap-tokyo": "JP", "eu-frankfurt": "DE", "na-ashburn": "US", "na-siliconvalley": "US", "sa-saopaulo": "BR",
+}  # fmt: skip
+_IBM = {
+    "au-syd": "AU", "br-sao": "BR", "ca": "CA", "eu-de": "DE", "eu-es": "ES", "eu-gb": "GB", "in": "IN", "jp": "JP", "us": "US",
 }  # fmt: skip
 _FULL_NAMES: dict[str, tuple[str, ...]] = {
     "lambda": (
@@ -80,14 +88,16 @@ _TABLES: dict[str, dict[str, str]] = {
     "cudo": {code.lower(): code for code in ("AU", "CA", "DE", "FI", "FR", "GB", "IN", "KE", "NG", "NO", "SE", "US", "ZA")},
     "lambda": _LAMBDA,
     "latitude": _LATITUDE,
-    "nebius": {"eu-north1": "FI", "eu-west1": "FR", "me-west1": "IL", "uk": "GB", "us": "US"},
+    "nebius": {"eu-north1": "FI", "eu-west1": "FR", "us-central1": "US"},
     "digitalocean": _DIGITALOCEAN,
     "runpod": _RUNPOD,
     "verda": {"FIN": "FI", "ICE": "IS"},
     "hyperstack": {"CANADA": "CA", "NORWAY": "NO", "US": "US"},
+    "ibm": _IBM,
     "oci": _OCI,
     "scaleway": {"fr-par": "FR", "nl-ams": "NL", "pl-waw": "PL"},
-    "crusoe": {"us": "US", "eu-iceland": "IS"},
+    "crusoe": {"us": "US"},
+    "alibaba": _ALIBABA,
     "tencent": _TENCENT,
 }
 

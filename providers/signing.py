@@ -21,6 +21,28 @@ SKEW_S_MAX = 60
 REFUSALS = (400, 401, 403)
 
 
+class TheirTime:
+    """What the vendor's clock says: ours, corrected by what refusals told."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._skew = clock, timedelta()
+
+    def now(self) -> datetime:
+        return self._clock() + self._skew
+
+    def corrected(self, date: str, sent: datetime) -> bool:
+        """Whether the ``Date`` of an answer shows that its request, signed for ``sent``, was off; corrects ours if so."""
+        try:
+            theirs = parsedate_to_datetime(date)
+        except ValueError:
+            return False
+        theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
+        if abs(theirs - sent) <= timedelta(seconds=SKEW_S_MAX):
+            return False
+        self._skew = theirs - self._clock()
+        return True
+
+
 class SignedAuth(httpx2.Auth, ABC):
     """Signs each request with the injected clock. One object per account, so that what it learned of the clock stays.
 
@@ -30,7 +52,7 @@ class SignedAuth(httpx2.Auth, ABC):
     requires_request_body = True
 
     def __init__(self, clock: Clock) -> None:
-        self._clock, self._skew = clock, timedelta()
+        self._time = TheirTime(clock)
 
     @abstractmethod
     def sign(self, request: httpx2.Request, now: datetime) -> None:
@@ -42,24 +64,9 @@ class SignedAuth(httpx2.Auth, ABC):
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Sign, send, and sign and send once more after a refusal that shows our clock to be off."""
-        self.sign(request, self._clock() + self._skew)
+        sent = self._time.now()
+        self.sign(request, sent)
         response = yield request
-        if self.refused(response) and self._was_off(response):
-            self.sign(request, self._clock() + self._skew)
+        if self.refused(response) and self._time.corrected(response.headers.get("date", ""), sent):
+            self.sign(request, self._time.now())
             yield request
-
-    def _was_off(self, response: httpx2.Response) -> bool:
-        """Whether our time differs from the answer's; corrects it if so."""
-        theirs = _date(response)
-        if theirs is None or abs(theirs - self._clock() - self._skew) <= timedelta(seconds=SKEW_S_MAX):
-            return False
-        self._skew = theirs - self._clock()
-        return True
-
-
-def _date(response: httpx2.Response) -> datetime | None:
-    try:
-        told = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return None
-    return told if told.tzinfo else told.replace(tzinfo=UTC)

@@ -1,16 +1,18 @@
-"""AWS behind the provider ports: joins transport, parser and launch orders; runs blocking calls in threads."""
+"""AWS behind the provider ports: joins transport, parser and launch orders."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from providers.aws import parse
 from providers.aws.launch import TOKEN_TAG, node_of, order
+from providers.aws.notices import AwsNotices
 from providers.aws.parse import Stamp
 from providers.aws.transport import AwsApi
-from providers.http import checked_endpoint
-from scheduler.domain.errors import AuthError, NotFoundError, ProviderDataError, ProviderError
+from providers.proofs import proof_of
+from providers.rest import by_scope, launched, understood
+from scheduler.domain.errors import NotFoundError
 from scheduler.domain.offer import Quota, Reservation
 from scheduler.domain.ports import (
     Capabilities,
@@ -20,6 +22,7 @@ from scheduler.domain.ports import (
     LaunchRequest,
     Limits,
     OfferPage,
+    Pace,
     Provider,
     ProviderSettings,
 )
@@ -34,24 +37,21 @@ class AwsProvider:
 
     async def read_offers(self) -> AsyncIterator[OfferPage]:
         """One page per region. A region that fails is reported and the walk goes on; bad credentials end it."""
-        for region in await self._regions():
-            try:
-                yield await asyncio.to_thread(self._read_region, region)
-            except AuthError:
-                raise
-            except ProviderError as error:
-                yield OfferPage(region, error=str(error))
+        async for page in by_scope(await self._regions(), self._read_region):
+            yield page
 
-    def _read_region(self, region: str) -> OfferPage:
+    async def _read_region(self, region: str) -> OfferPage:
         stamp = Stamp(self._settings.account, region, self._clock())
-        types, bad = parse.instance_types(self._api.instance_types(region), region)
+        types, bad = parse.instance_types(await self._api.instance_types(region), region)
         names = sorted(types)
         if not names:
             return OfferPage(region, quarantined=tuple(bad), complete=True)
-        zones = [(str(row["InstanceType"]), str(row["Location"])) for row in self._api.offerings(region, names)]
-        prices, bad_prices = parse.on_demand_prices(self._api.price_list(region), region)
+        offered = await self._api.offerings(region, names)
+        with understood(parse.PROVIDER, f"offerings of {region}"):
+            zones = [(str(row["InstanceType"]), str(row["Location"])) for row in offered]
+        prices, bad_prices = parse.on_demand_prices(await self._api.price_list(region), types, region)
         self._on_demand[region] = prices
-        spot, bad_spot = parse.spot_offers(stamp, types, self._api.spot_prices(region, names, stamp.now))
+        spot, bad_spot = parse.spot_offers(stamp, types, await self._api.spot_prices(region, names, stamp.now))
         offers = (*parse.on_demand_offers(stamp, types, prices, zones), *spot)
         return OfferPage(region, offers, (*bad, *bad_prices, *bad_spot), complete=True)
 
@@ -61,19 +61,18 @@ class AwsProvider:
         reservations: list[Reservation] = []
         for region in await self._regions():
             stamp = Stamp(self._settings.account, region, self._clock())
-            try:
-                quotas += parse.quotas(stamp, await asyncio.to_thread(self._api.quotas, region))
-                held = await asyncio.to_thread(self._api.reservations, region)
+            limits, held = await self._api.quotas(region), await self._api.reservations(region)
+            with understood(parse.PROVIDER, f"limits of {region}"):
+                quotas += parse.quotas(stamp, limits)
                 reservations += parse.reservations(stamp, held, self._on_demand.get(region, {}))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ProviderDataError(parse.PROVIDER, f"limits of {region}: {error!r}") from error
         return Limits(tuple(quotas), tuple(reservations))
 
     async def launch(self, request: LaunchRequest) -> CloudNode:
         """Launch one instance, once. Idempotent by client token. Raises the ProviderError family, InvalidInputError."""
-        arguments = order(request, self._settings.options)
         region = request.offer.region
-        return node_of(await asyncio.to_thread(self._api.run_instance, region, arguments), region)
+        made = await self._api.run_instance(region, order(request, self._settings.options))
+        with launched(parse.PROVIDER):
+            return node_of(made, region)
 
     async def find(self, launch_token: str) -> Sequence[CloudNode]:
         """Instances tagged with the token in any of our regions; AWS lists terminated ones for about an hour."""
@@ -85,26 +84,27 @@ class AwsProvider:
 
     async def terminate(self, node: CloudNode) -> None:
         """Terminate it; one that is gone is no error."""
-        try:
-            await asyncio.to_thread(self._api.terminate, node.region, node.provider_node_id)
-        except NotFoundError:
-            return
+        with contextlib.suppress(NotFoundError):
+            await self._api.terminate(node.region, node.provider_node_id)
 
     async def _tagged(self, wanted: dict[str, object]) -> tuple[CloudNode, ...]:
         found: list[CloudNode] = []
         for region in await self._regions():
-            rows = await asyncio.to_thread(self._api.instances, region, [wanted])
-            found += [node_of(row, region) for row in rows]
+            listed = await self._api.instances(region, [wanted])
+            with understood(parse.PROVIDER, f"instances in {region}"):
+                found += [node_of(row, region) for row in listed]
         return tuple(found)
 
     async def _regions(self) -> Sequence[str]:
-        return self._settings.regions or await asyncio.to_thread(self._api.regions)
+        return self._settings.regions or await self._api.regions()
 
 
-def build(settings: ProviderSettings, clock: Clock) -> Provider:
-    """The provider. Options: ``profile`` and those of ``providers.aws.launch.order``."""
-    endpoint = checked_endpoint("endpoint", settings.endpoint) if settings.endpoint else ""
-    adapter = AwsProvider(settings, AwsApi(endpoint, settings.options.get("profile", "")), clock)
+def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
+    """The provider. Options: ``profile``, ``notice_queue_url``, ``timeout_s`` and those of ``providers.aws.launch.order``."""
+    api = AwsApi(settings, environ, clock, pace)
+    adapter = AwsProvider(settings, api, clock)
+    queue_url = settings.options.get("notice_queue_url", "")
+    notices = AwsNotices(queue_url, api) if queue_url else None
     abilities = Capabilities(
         on_demand_prices=True,
         spot_prices=True,
@@ -112,8 +112,10 @@ def build(settings: ProviderSettings, clock: Clock) -> Provider:
         reservations=True,
         launches=True,
         idempotent_launch=True,
+        notices=notices is not None,
         join=JoinMethod.USER_DATA,
         notice_s=parse.NOTICE_S,
         freshness_target_s=900,
     )
-    return Provider(settings.name, settings.account, "Amazon Web Services", abilities, adapter, adapter, adapter)
+    proof = proof_of(parse.PROVIDER)
+    return Provider(settings.name, settings.account, "Amazon Web Services", abilities, adapter, adapter, adapter, notices, proof)

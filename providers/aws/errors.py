@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from providers.errors import ErrorTable
+from providers.sdk import UnreadableError
 from scheduler.domain.errors import (
     AuthError,
     NotFoundError,
@@ -47,7 +48,8 @@ _CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(
         ("AuthFailure", "UnauthorizedOperation", "InvalidClientTokenId", "ExpiredToken", "ExpiredTokenException", "AccessDenied",
          "AccessDeniedException", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException", "PendingVerification",
-         "Blocked", "MissingAuthenticationToken", "InvalidSignatureException", "IncompleteSignature", "RequestExpired"),
+         "Blocked", "MissingAuthenticationToken", "InvalidSignatureException", "IncompleteSignature", "RequestExpired",
+         "RequestTimeTooSkewed"),
         AuthError,
     ),
     **dict.fromkeys(("InvalidInstanceID.NotFound", "NoSuchResourceException", "InvalidCapacityReservationId.NotFound"), NotFoundError),
@@ -70,6 +72,7 @@ def mapped(call: str) -> Iterator[None]:
         call: what was called, for the message.
     """
     from botocore import exceptions as foreign
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -86,7 +89,9 @@ def mapped(call: str) -> Iterator[None]:
         foreign.NoAuthTokenError,
     ) as error:
         raise AuthError(PROVIDER, f"{call}: {error}") from error
-    except (foreign.HTTPClientError, foreign.IncompleteReadError) as error:
+    except (foreign.HTTPClientError, foreign.ResponseStreamingError, foreign.IncompleteReadError) as error:
         raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except ResponseParserError as error:
+        raise UnreadableError(PROVIDER, f"{call}: {str(error)[:300]}") from error
     except foreign.BotoCoreError as error:
         raise ProviderDataError(PROVIDER, f"{call}: {error}") from error

@@ -60,8 +60,8 @@ def _instance_type(name: str, row: Mapping[str, Any], devices: Sequence[Mapping[
     if len({device["Name"] for device in devices}) != 1:
         raise ValueError("mixed accelerators in one instance")
     device = devices[0]
-    # The P families carry SXM modules, all others cards.
-    form = "SXM" if name.startswith("p") else "PCIe"
+    # Among GPUs, the P families carry modules, all others cards; Amazon's own chips come in one form.
+    form = "" if "GpuInfo" not in row else "SXM" if name.startswith("p") else "PCIe"
     memory = round(device.get("MemoryInfo", {}).get("SizeInMiB", 0) / 1024) or None
     return instance_type(
         PROVIDER,
@@ -84,8 +84,8 @@ def quota_family(name: str) -> str:
     return "INF" if name.startswith("inf") else "TRN" if name.startswith("trn") else ""
 
 
-def on_demand_prices(price_list: Iterable[str], region: str) -> tuple[dict[str, int], list[Quarantined]]:
-    """Micro-USD per hour by instance type, from the JSON strings of ``pricing.GetProducts``."""
+def on_demand_prices(price_list: Iterable[str], types: Mapping[str, InstanceType], region: str) -> tuple[dict[str, int], list[Quarantined]]:
+    """Micro-USD per hour by instance type, from the JSON strings of ``pricing.GetProducts``; other types are skipped."""
     prices: dict[str, int] = {}
     bad: list[Quarantined] = []
     for text in price_list:
@@ -94,6 +94,8 @@ def on_demand_prices(price_list: Iterable[str], region: str) -> tuple[dict[str, 
             product = json.loads(text)
             attributes = product["product"]["attributes"]
             name = attributes["instanceType"]
+            if name not in types:
+                continue
             # Shared tenancy, no licence included, not the zero price of a reservation in use.
             if (attributes.get("tenancy"), attributes.get("preInstalledSw"), attributes.get("capacitystatus")) != ("Shared", "NA", "Used"):
                 continue
@@ -103,7 +105,7 @@ def on_demand_prices(price_list: Iterable[str], region: str) -> tuple[dict[str, 
             (dimension,) = term["priceDimensions"].values()
             if dimension["unit"] != "Hrs":
                 raise ValueError(f"unit is {dimension['unit']!r}, not hours")
-            prices[name] = price_micro_usd(dimension["pricePerUnit"]["USD"], accelerators=16)
+            prices[name] = price_micro_usd(dimension["pricePerUnit"]["USD"], accelerators=types[name].accelerator_count)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             bad.append(quarantined(region, f"on-demand {name}", f"{type(error).__name__}: {error}", text))
     return prices, bad

@@ -1,8 +1,7 @@
-"""Azure behind the provider ports: joins transport, parser and launch orders; runs blocking calls in threads."""
+"""Azure behind the provider ports: joins transport, parser and launch orders."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,9 +9,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from providers.azure import parse
 from providers.azure.launch import TOKEN_TAG, machine_name, node_of, order
 from providers.azure.parse import Size, Stamp
-from providers.azure.transport import RETAIL_ENDPOINT, AzureApi, RetailPrices
-from providers.http import checked_endpoint
-from scheduler.domain.errors import AuthError, InvalidInputError, NotFoundError, ProviderDataError, ProviderError, StockoutError
+from providers.azure.transport import AzureApi, RetailPrices
+from providers.proofs import proof_of
+from providers.rest import by_scope, carrying, launched, understood
+from scheduler.domain.errors import InvalidInputError, NotFoundError
 from scheduler.domain.offer import AvailabilityKind, Quota
 from scheduler.domain.ports import (
     Capabilities,
@@ -27,8 +27,6 @@ from scheduler.domain.ports import (
     ProviderSettings,
 )
 
-CREATE_WAIT_S = 180.0
-
 
 class AzureProvider:
     """One Azure subscription."""
@@ -39,17 +37,12 @@ class AzureProvider:
 
     async def read_offers(self) -> AsyncIterator[OfferPage]:
         """One page per region. A region that fails is reported and the walk goes on; bad credentials end it."""
-        for region in self._settings.regions:
-            try:
-                yield await self._read_region(region)
-            except AuthError:
-                raise
-            except ProviderError as error:
-                yield OfferPage(region, error=str(error))
+        async for page in by_scope(self._settings.regions, self._read_region):
+            yield page
 
     async def _read_region(self, region: str) -> OfferPage:
         stamp = Stamp(self._settings.account, region, self._clock())
-        sizes, bad = parse.sizes(await asyncio.to_thread(self._api.skus, region), region)
+        sizes, bad = parse.sizes(await self._api.skus(region), region)
         self._sizes[region] = sizes
         priced, bad_prices = parse.prices(await self._retail.in_region(region), region, sizes)
         return OfferPage(region, tuple(parse.offers(stamp, sizes, priced)), (*bad, *bad_prices), complete=True)
@@ -57,43 +50,37 @@ class AzureProvider:
     async def read_limits(self) -> Limits:
         """Core quotas of every region; what headrace itself runs is not counted as used."""
         quotas: list[Quota] = []
-        machines = await asyncio.to_thread(self._api.machines)
+        machines = await self._api.machines()
         for region in self._settings.regions:
             stamp = Stamp(self._settings.account, region, self._clock())
-            sizes = self._sizes.get(region) or parse.sizes(await asyncio.to_thread(self._api.skus, region), region)[0]
-            usage = await asyncio.to_thread(self._api.usage, region)
-            try:
+            sizes = self._sizes.get(region) or parse.sizes(await self._api.skus(region), region)[0]
+            usage = await self._api.usage(region)
+            with understood(parse.PROVIDER, f"limits of {region}"):
                 own = _own_cores(machines, region, sizes)
                 quotas += parse.quotas(stamp, usage, [size.kind.quota_family for size in sizes.values()], own)
-            except (KeyError, TypeError, ValueError) as error:
-                raise ProviderDataError(parse.PROVIDER, f"limits of {region}: {error!r}") from error
         return Limits(tuple(quotas))
 
     async def launch(self, request: LaunchRequest) -> CloudNode:
         """Create one virtual machine, once. Idempotent by name. Raises the ProviderError family, InvalidInputError."""
         body, group = order(request, self._settings.options), self._group()
-        name = machine_name(request.launch_token)
-        try:
-            return node_of(await asyncio.to_thread(self._api.create, group, name, body, CREATE_WAIT_S))
-        except StockoutError:
-            # A failed allocation leaves the machine behind, stopped but in the way.
-            with contextlib.suppress(ProviderError):
-                await asyncio.to_thread(self._api.delete, group, name)
-            raise
+        made = await self._api.create(group, machine_name(request.launch_token), body)
+        with launched(parse.PROVIDER):
+            return node_of(made)
 
     async def find(self, launch_token: str) -> Sequence[CloudNode]:
         """Machines tagged with the token."""
-        return tuple(node for node in await self.list_nodes() if node.launch_token == launch_token)
+        return carrying(await self.list_nodes(), launch_token)
 
     async def list_nodes(self) -> Sequence[CloudNode]:
         """Every machine that carries our tag."""
-        machines = await asyncio.to_thread(self._api.machines)
-        return tuple(node_of(machine) for machine in machines if (machine.get("tags") or {}).get(TOKEN_TAG))
+        machines = await self._api.machines()
+        with understood(parse.PROVIDER, "virtual machines"):
+            return tuple(node_of(machine) for machine in machines if (machine.get("tags") or {}).get(TOKEN_TAG))
 
     async def terminate(self, node: CloudNode) -> None:
         """Delete it, with disk and network interface; one that is gone is no error."""
         with contextlib.suppress(NotFoundError):
-            await asyncio.to_thread(self._api.delete, self._group(), node.provider_node_id)
+            await self._api.delete(self._group(), node.provider_node_id)
 
     def _group(self) -> str:
         group = self._settings.options.get("resource_group", "")
@@ -117,8 +104,8 @@ def _own_cores(machines: Sequence[Mapping[str, object]], region: str, sizes: Map
 
 
 def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
-    """The provider. Options: ``subscription`` (or AZURE_SUBSCRIPTION_ID), ``resource_group``, ``retail_endpoint`` and those of
-    ``providers.azure.launch.order``.
+    """The provider. Options: ``subscription`` (or AZURE_SUBSCRIPTION_ID), ``resource_group``, ``retail_endpoint``,
+    ``timeout_s`` and those of ``providers.azure.launch.order``.
 
     Raises:
         InvalidInputError: no subscription, or no region: reading all of Azure takes an hour.
@@ -128,13 +115,7 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, 
         raise InvalidInputError("options.subscription", subscription, "missing", "Set it, or AZURE_SUBSCRIPTION_ID.")
     if not settings.regions:
         raise InvalidInputError("regions", settings.regions, "missing", "Name the Azure regions to read, such as eastus.")
-    endpoint = checked_endpoint("endpoint", settings.endpoint) if settings.endpoint else ""
-    retail = RetailPrices(settings.options.get("retail_endpoint", RETAIL_ENDPOINT), pace)
-    return assemble(settings, AzureApi(subscription, endpoint), retail, clock)
-
-
-def assemble(settings: ProviderSettings, api: AzureApi, retail: RetailPrices, clock: Clock) -> Provider:
-    """The provider on a given transport."""
+    api, retail = AzureApi(subscription, settings, environ, pace), RetailPrices(settings, pace)
     adapter = AzureProvider(settings, api, retail, clock)
     abilities = Capabilities(
         on_demand_prices=True,
@@ -147,4 +128,6 @@ def assemble(settings: ProviderSettings, api: AzureApi, retail: RetailPrices, cl
         notice_s=parse.NOTICE_S,
         freshness_target_s=3600,
     )
-    return Provider(settings.name, settings.account, "Microsoft Azure", abilities, adapter, adapter, adapter)
+    return Provider(
+        settings.name, settings.account, "Microsoft Azure", abilities, adapter, adapter, adapter, proof=proof_of(parse.PROVIDER)
+    )

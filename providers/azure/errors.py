@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from providers.errors import ErrorTable
 from providers.http import retry_after_s
+from providers.sdk import UnreadableError
 from scheduler.domain.errors import (
     AuthError,
     NotFoundError,
-    ProviderDataError,
     ProviderError,
     QuotaExceededError,
     RateLimitedError,
@@ -60,18 +61,26 @@ def mapped(call: str) -> Iterator[None]:
 
     try:
         yield
-    except foreign.HttpResponseError as error:
-        code = str(getattr(error.error, "code", "") or "")
-        headers = getattr(error.response, "headers", None) or {}
-        wait_s = retry_after_s(str(headers.get("Retry-After", "")), default_s=5.0)
-        if isinstance(error, foreign.ClientAuthenticationError):
-            raise AuthError(PROVIDER, f"{call}: {_first_line(error)}", code) from error
-        raise ERRORS.error(code, error.status_code or 0, f"{call}: {_first_line(error)}", retry_after_s=wait_s) from error
-    except (foreign.ServiceRequestError, foreign.ServiceResponseError, foreign.IncompleteReadError) as error:
+    except foreign.ClientAuthenticationError as error:
+        raise AuthError(PROVIDER, f"{call}: {_first_line(error)}", _code(error)) from error
+    except foreign.IncompleteReadError as error:
         raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
     except (foreign.DecodeError, foreign.DeserializationError) as error:
-        raise ProviderDataError(PROVIDER, f"{call}: {type(error).__name__}") from error
+        raise UnreadableError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except foreign.HttpResponseError as error:
+        headers = getattr(error.response, "headers", None) or {}
+        wait_s = retry_after_s(str(headers.get("Retry-After", "")), default_s=ERRORS.rate_limit_wait_s)
+        raise ERRORS.error(_code(error), error.status_code or 0, f"{call}: {_first_line(error)}", retry_after_s=wait_s) from error
+    except foreign.AzureError as error:
+        raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # What the SDK's models raise where an answer has another shape than theirs.
+        raise UnreadableError(PROVIDER, f"{call}: an answer of an unknown shape: {str(error)[:200]}") from error
+
+
+def _code(error: Any) -> str:
+    return str(getattr(error.error, "code", "") or "")
 
 
 def _first_line(error: Exception) -> str:
-    return str(getattr(error, "message", error)).splitlines()[0][:300]
+    return (str(getattr(error, "message", error)).splitlines() or [""])[0][:300]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import LAUNCH, REGIONS, TIMEOUT, key, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    key("DIGITALOCEAN_TOKEN", "API token"),
+    REGIONS,
+    option("image", "image with GPU drivers and headrace, by slug or id", LAUNCH),
+    option("ssh_keys", "ids or fingerprints, comma separated"),
+    option("vpc", "UUID of the machines' VPC"),
+    TIMEOUT,
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

@@ -6,14 +6,15 @@ HTTP status of success. Reasons and codes from "Troubleshooting resource availab
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from providers.errors import ErrorTable
+from providers.sdk import UnreadableError
 from scheduler.domain.errors import (
     AuthError,
     NotFoundError,
-    ProviderDataError,
     ProviderError,
     QuotaExceededError,
     RateLimitedError,
@@ -41,6 +42,15 @@ _CODES: dict[str, type[ProviderError]] = {
 ERRORS = ErrorTable(PROVIDER, _CODES, rate_limit_wait_s=RATE_LIMIT_WAIT_S)
 
 
+def told(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Reason and message out of the billing catalogue's errors, which may name no reason but a status."""
+    error = body.get("error")
+    if not isinstance(error, Mapping):
+        return "", str(error or "")
+    reasons = [each.get("reason") for each in error.get("errors") or () if isinstance(each, Mapping)]
+    return str(next(filter(None, reasons), error.get("status") or "")), str(error.get("message", ""))
+
+
 @contextmanager
 def mapped(call: str) -> Iterator[None]:
     """Run SDK calls and raise the domain's errors.
@@ -51,6 +61,7 @@ def mapped(call: str) -> Iterator[None]:
     import requests
     from google.api_core import exceptions as foreign
     from google.auth import exceptions as auth
+    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
     try:
         yield
@@ -62,9 +73,10 @@ def mapped(call: str) -> Iterator[None]:
     except auth.TransportError as error:
         raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
     except auth.GoogleAuthError as error:
+        if error.retryable:
+            raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
         raise AuthError(PROVIDER, f"{call}: {str(error)[:300]}") from error
     except requests.RequestException as error:
         raise TransientError(PROVIDER, f"{call}: {type(error).__name__}") from error
-    except ValueError as error:
-        # The SDK parses with protobuf's JSON reader, whose ParseError is a ValueError.
-        raise ProviderDataError(PROVIDER, f"{call}: {str(error)[:300]}") from error
+    except (ParseError, ValueError, TypeError) as error:
+        raise UnreadableError(PROVIDER, f"{call}: {str(error)[:300]}") from error

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from providers.jurisdiction import jurisdiction_of
-from providers.normalise import instance_type, quarantined
+from providers.normalise import instance_type, price_micro_usd, quarantined
 from scheduler.domain.offer import Availability, CapacityType, InstanceType, Offer, Quota, QuotaUnit, SourceKind
 from scheduler.domain.ports import Quarantined
 
@@ -53,12 +53,17 @@ def region_of(zone: str) -> str:
     return zone.rsplit("-", 1)[0]
 
 
+def last(url: object) -> str:
+    """The last part of a resource's URL: its name."""
+    return str(url or "").rsplit("/", 1)[-1]
+
+
 def machine_types(rows: Iterable[Mapping[str, Any]], region: str) -> tuple[list[MachineType], list[Quarantined]]:
     """GPU machine types of a region from ``machineTypes.aggregatedList``; GPUs that are attached to N1 are not among them."""
     found: list[MachineType] = []
     bad: list[Quarantined] = []
     for row in rows:
-        zone, accelerators = str(row.get("zone", "")).rsplit("/", 1)[-1], row.get("accelerators") or []
+        zone, accelerators = last(row.get("zone")), row.get("accelerators") or []
         if not accelerators or region_of(zone) != region or (row.get("deprecated") or {}).get("state") in ("OBSOLETE", "DELETED"):
             continue
         name = str(row.get("name", ""))
@@ -114,7 +119,11 @@ class Catalogue:
             self._prices[part, region, capacity] = micro_usd
 
     def price(self, machine: MachineType, region: str, capacity: CapacityType) -> int | None:
-        """A whole instance: cores, memory and GPUs; None where one of the three is unknown."""
+        """A whole instance: cores, memory and GPUs; None where one of the three is unknown.
+
+        Raises:
+            ValueError: more than any instance costs.
+        """
         kind = machine.kind
         parts = (
             (f"{machine.family} core", float(kind.vcpus)),
@@ -127,7 +136,7 @@ class Catalogue:
             if unit is None:
                 return None
             total += unit * amount
-        return round(total)
+        return price_micro_usd(total / 1e6, accelerators=kind.accelerator_count)
 
 
 def _part(description: str) -> str | None:
@@ -152,17 +161,22 @@ def _unit_price(sku: Mapping[str, Any]) -> float:
     if price.get("currencyCode", "USD") != "USD":
         raise ValueError(f"currency is {price['currencyCode']!r}")
     micro_usd = int(price.get("units") or 0) * 1e6 + int(price.get("nanos") or 0) / 1e3
-    if not 0 < micro_usd < 1e9:
-        raise ValueError(f"price is not positive and sane: {micro_usd / 1e6} USD")
+    if micro_usd <= 0:
+        raise ValueError(f"price is not positive: {micro_usd / 1e6} USD")
     return micro_usd
 
 
-def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) -> list[Offer]:
+def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) -> tuple[list[Offer], list[Quarantined]]:
     """One offer per machine type, zone and capacity type with a known price; no price, no offer."""
     found: list[Offer] = []
+    bad: list[Quarantined] = []
     for machine in machines:
         for capacity in (CapacityType.ON_DEMAND, CapacityType.SPOT):
-            price = catalogue.price(machine, stamp.region, capacity)
+            try:
+                price = catalogue.price(machine, stamp.region, capacity)
+            except ValueError as error:
+                bad.append(quarantined(stamp.region, f"{capacity.value} {machine.kind.name} in {machine.zone}", error))
+                continue
             if price is None:
                 continue
             spot = capacity is CapacityType.SPOT
@@ -182,7 +196,7 @@ def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) 
                     notice_s=NOTICE_S if spot else 0,
                 )
             )
-    return found
+    return found, bad
 
 
 def quotas(stamp: Stamp, rows: Iterable[Mapping[str, Any]], own_gpus: Mapping[str, int]) -> list[Quota]:

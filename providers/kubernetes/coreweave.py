@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
+from providers.kubernetes import NEEDS as NEEDS
 from providers.pricelist import ListPrice
 from scheduler.domain.offer import CapacityType, InstanceType
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings

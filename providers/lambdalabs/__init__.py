@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import LAUNCH, REGIONS, TIMEOUT, key, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    key("LAMBDA_API_KEY", "API key"),
+    REGIONS,
+    option("ssh_keys", "names, comma separated; Lambda launches nothing without one", LAUNCH),
+    TIMEOUT,
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

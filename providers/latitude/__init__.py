@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import LAUNCH, REGIONS, TIMEOUT, key, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    key("LATITUDESH_API_KEY", "API key"),
+    REGIONS,
+    option("project", "project that servers are deployed into, by id or slug", LAUNCH),
+    option("operating_system", "slug, `ubuntu_24_04_x64_lts` without it"),
+    option("ssh_keys", "ids, comma separated"),
+    TIMEOUT,
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import LAUNCH, REGIONS, TIMEOUT, key, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    key("PRIME_API_KEY", "API key"),
+    REGIONS,
+    option("template", "id of the template whose container runs headrace", LAUNCH),
+    option("team", "team that pays"),
+    TIMEOUT,
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

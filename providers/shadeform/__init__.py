@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import LAUNCH, REGIONS, TIMEOUT, key, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    key("SHADEFORM_API_KEY", "API key"),
+    REGIONS,
+    option("image", "container image with headrace and without an entry point", LAUNCH),
+    TIMEOUT,
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

@@ -38,6 +38,7 @@ from scheduler.domain.ports import (
 
 PAGE_ROWS = 200
 PAGES_MAX = 1_000
+URL_VARIABLE = "HEADRACE_MARKET_URL"
 TOKEN_VARIABLE = "HEADRACE_MARKET_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -147,7 +148,10 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock) 
         return {"Authorization": f"Bearer {token}"}
 
     errors = ErrorTable(cloud, {"stockout": StockoutError, "quota": QuotaExceededError, "not_found": NotFoundError})
-    http = JsonHttp(errors, settings.endpoint or environ.get("HEADRACE_MARKET_URL", ""), headers, timeout_s=10.0)
+    endpoint = settings.endpoint or environ.get(URL_VARIABLE, "")
+    if not endpoint:
+        raise InvalidInputError("endpoint", endpoint, "missing", f"Write where the market answers, or set {URL_VARIABLE}.")
+    http = JsonHttp(errors, endpoint, headers, timeout_s=10.0)
     client = SimulatedClient(cloud, settings.account, settings.regions, http)
     return Provider(settings.name, settings.account, f"{cloud} (simulated)", capabilities(cloud), client, client, client)
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import REGIONS, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    REGIONS,
+    option("file", "CSV file of prices; the bundled list without it"),
+    option("clouds", "clouds to keep, comma separated; all without it"),
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

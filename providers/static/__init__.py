@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.needs import READ, REGIONS, option
 from scheduler.domain.ports import Clock, Pace, Provider, ProviderSettings
+
+NEEDS = (
+    REGIONS,
+    option("file", "TOML, YAML or JSON file of your machines", READ),
+    option("leases", "file that remembers leases; beside the first one without it"),
+)
 
 
 def provider(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:

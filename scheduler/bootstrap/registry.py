@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 
 from scheduler.domain.errors import InvalidInputError
-from scheduler.domain.ports import Clock, Pace, Provider, ProviderFactory, ProviderSettings
+from scheduler.domain.ports import Clock, Need, Pace, Provider, ProviderFactory, ProviderSettings
 
 GROUP = "headrace.providers"
 
@@ -22,12 +23,26 @@ def load_provider(settings: ProviderSettings, environ: Mapping[str, str], clock:
     Raises:
         InvalidInputError: no installed adapter of that kind, or it refuses its settings.
     """
-    found = [point for point in entry_points(group=GROUP) if point.name == settings.kind]
+    factory: ProviderFactory = _entry_point(settings.kind).load()
+    return factory(settings, environ, clock, pace)
+
+
+def needs_of(kind: str) -> tuple[Need, ...]:
+    """What an adapter takes from people: ``NEEDS`` beside its factory; nothing where it does not say.
+
+    Raises:
+        InvalidInputError: no installed adapter of that kind.
+    """
+    found: tuple[Need, ...] = getattr(import_module(_entry_point(kind).module), "NEEDS", ())
+    return found
+
+
+def _entry_point(kind: str) -> EntryPoint:
+    found = [point for point in entry_points(group=GROUP) if point.name == kind]
     if not found:
         remedy = f"Installed adapters: {', '.join(known_kinds())}."
-        raise InvalidInputError("providers.kind", settings.kind, "no adapter of this kind is installed", remedy)
-    factory: ProviderFactory = found[0].load()
-    return factory(settings, environ, clock, pace)
+        raise InvalidInputError("providers.kind", kind, "no adapter of this kind is installed", remedy)
+    return found[0]
 
 
 def load_providers(settings: Iterable[ProviderSettings], environ: Mapping[str, str], clock: Clock, pace: Pace) -> list[Provider]:

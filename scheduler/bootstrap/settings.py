@@ -40,6 +40,11 @@ class ProviderIn(BaseModel):
         return ProviderSettings(self.name, self.kind or self.name, self.account, self.endpoint, tuple(self.regions), dict(self.options))
 
 
+def default_providers() -> list[ProviderIn]:
+    """Where nothing is configured: the bundled price list."""
+    return [ProviderIn(name="snapshot")]
+
+
 class Settings(BaseSettings):
     """Every setting of the control plane.
 
@@ -58,7 +63,7 @@ class Settings(BaseSettings):
     edge_admin_port: int = Field(8611, ge=0, le=65535)
     edge_host: str = LOOPBACK
     require_keys: bool = Field(False, description="ask for API keys on loopback too; other addresses always need them")
-    providers: list[ProviderIn] = Field(default_factory=lambda: [ProviderIn(name="snapshot")])
+    providers: list[ProviderIn] = Field(default_factory=default_providers)
     tick_s: float = Field(0.5, gt=0, le=60)
     lease_ttl_s: float = Field(5.0, gt=0, le=600)
     agent_lease_s: float = Field(10.0, gt=0, le=600)

@@ -27,6 +27,7 @@ from scheduler.edge.stats import AdminStats, EdgeUnreadableError
 from scheduler.edge.table import build_edge_config
 from scheduler.inventory.assemble import Sources, assemble
 from scheduler.inventory.collect import Collector
+from scheduler.inventory.notices import NoticeReader
 from scheduler.reconciler import Executor, ReconcileSettings
 from scheduler.runtime.backends import BACKENDS
 from scheduler.runtime.join import Membership, join_request
@@ -46,7 +47,7 @@ class ControlPlane:
     settings: Settings
     store: Store
     loop: ControlLoop
-    collectors: tuple[Collector, ...]
+    collectors: tuple[Collector | NoticeReader, ...]
     services: Services
     door: FrontDoor
     edge: EdgeStats
@@ -150,7 +151,8 @@ def wire(
     stores = LoopStores(store.fleet, store.agents, store.plans, store.evidence, store.events, store.leases)
     loop = ControlLoop(loop_settings, stores, world, clock)
     spread = random.Random(installation)  # noqa: S311 (spreads polls, protects nothing)
-    collectors = tuple(Collector(p, store.offers, store.events, clock, jitter=random.Random(spread.random())) for p in providers)  # noqa: S311
+    collectors = [Collector(p, store.offers, store.events, clock, jitter=random.Random(spread.random())) for p in providers]  # noqa: S311
+    readers = [NoticeReader(p, p.notices, store.fleet, store.agents, clock) for p in providers if p.notices is not None]
     services = Services(
         stores=store,
         snapshot=snapshot,
@@ -163,4 +165,4 @@ def wire(
         ),
         facts={"role": "control plane", "version": version("headrace"), "python": sys.version.split()[0], "holder": settings.holder},
     )
-    return ControlPlane(settings, store, loop, collectors, services, door, edge, clock)
+    return ControlPlane(settings, store, loop, (*collectors, *readers), services, door, edge, clock)

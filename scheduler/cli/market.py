@@ -6,13 +6,16 @@ import asyncio
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from scheduler.cli.client import call, out, show_json
 from scheduler.domain.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from scheduler.bootstrap.settings import ProviderIn
 
 providers = typer.Typer(help="Clouds and how well they are read.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -73,17 +76,23 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Try every read of one provider with its real credentials, and say plainly what works. Changes nothing."""
-    from scheduler.bootstrap.check import Outcome, check_provider
-    from scheduler.bootstrap.registry import load_provider
     from scheduler.bootstrap.settings import load_settings
-    from scheduler.bootstrap.wire import system_clock
-    from scheduler.inventory.pace import LocalPace
 
     configured = {(given.name, given.account): given for given in load_settings(config).providers}
     if (name, account) not in configured:
         known = ", ".join(f"{each} (account {of})" for each, of in configured) or "none"
         raise InvalidInputError("name", name, "no such provider is configured", f"Configured: {known}.")
-    provider = load_provider(configured[name, account].as_settings(), os.environ, system_clock, LocalPace())
+    raise typer.Exit(try_reads(configured[name, account], as_json=as_json))
+
+
+def try_reads(given: ProviderIn, *, as_json: bool = False) -> int:
+    """Try every read of a provider and show what works; the exit code."""
+    from scheduler.bootstrap.check import Outcome, check_provider
+    from scheduler.bootstrap.registry import load_provider
+    from scheduler.bootstrap.wire import system_clock
+    from scheduler.inventory.pace import LocalPace
+
+    provider = load_provider(given.as_settings(), os.environ, system_clock, LocalPace())
     verdicts = asyncio.run(check_provider(provider))
     if as_json:
         show_json([asdict(verdict) for verdict in verdicts])
@@ -92,7 +101,7 @@ def check(
         for verdict in verdicts:
             table.add_row(verdict.capability, verdict.outcome.value, verdict.detail, verdict.missing or "-")
         out.print(table)
-    raise typer.Exit(0 if all(verdict.outcome in (Outcome.WORKS, Outcome.NOT_OFFERED) for verdict in verdicts) else 1)
+    return 0 if all(verdict.outcome in (Outcome.WORKS, Outcome.NOT_OFFERED) for verdict in verdicts) else 1
 
 
 def offers(

@@ -161,7 +161,10 @@ class NoticeSource(Protocol):
     """Reads interruption notices from outside the node, where a cloud offers that."""
 
     async def read_notices(self) -> Sequence[tuple[str, Notice]]:
-        """Pairs of (provider node id, notice with ``node`` empty)."""
+        """Pairs of (provider node id, notice with ``node`` empty). May wait for some seconds until there is one.
+
+        What one call returned counts as stored at the next, and is not told again; after a crash between the two it is.
+        """
         ...
 
 
@@ -227,6 +230,42 @@ class ProviderSettings:
     endpoint: str = ""
     regions: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+class NeedFrom(StrEnum):
+    """Where a person gives something."""
+
+    ENVIRONMENT = "environment variable"
+    OPTION = "option"
+    REGIONS = "regions"
+
+
+class NeededTo(StrEnum):
+    """What does not work without it. ``SIGN_IN``: unless the vendor's own configuration does, such as files or the machine's role."""
+
+    SIGN_IN = "sign in"
+    READ = "read"
+    LAUNCH = "launch"
+    OPTIONAL = "optional"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that a person gives an adapter. What comes from the environment is secret, or leads to a secret: it is never shown.
+
+    Attributes:
+        name: of the variable or option, a part in ``<>`` standing for any word; ``regions`` for regions.
+        meaning: for people, a phrase.
+        instead: other needs of the adapter, any of which serves as well.
+        named_by: the option that names another variable in place of ``name``.
+    """
+
+    name: str
+    where: NeedFrom
+    meaning: str
+    required: NeededTo = NeededTo.OPTIONAL
+    instead: tuple[str, ...] = ()
+    named_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

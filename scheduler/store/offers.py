@@ -96,7 +96,7 @@ class Offers:
         )
         async with self._database.read() as connection:
             total = (await connection.execute(select(func.count()).select_from(source).where(*shown))).scalar_one()
-            return [offer_of(row) for row in (await connection.execute(page)).tuples()], total
+            return [offer_of(row) for row in await connection.execute(page)], total
 
     async def history(self, offer_id: str, since: datetime) -> Sequence[HistoryPoint]:
         """What held after ``since``, oldest first; the first point may have begun before it. Follows the most trusted feed.

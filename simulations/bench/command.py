@@ -26,6 +26,14 @@ def inventory(
     _show(asyncio.run(run(rows, polls, replay)), as_json)
 
 
+@command.command("supply")
+def supply(rows: Annotated[int, typer.Option(min=1000, help="offers over all clouds")] = 50_000, as_json: Json = False) -> None:
+    """Refresh all clouds at once from fakes with a vendor's latency; the peer is the vendors' own rate limits."""
+    from simulations.bench.supply import run
+
+    _show(asyncio.run(run(rows)), as_json)
+
+
 @command.command("placement")
 def placement(as_json: Json = False) -> None:
     """Plan the demo's fleet from nothing, with reasons; the peer is greedy cheapest-first on the same snapshot."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class Seen:
     stock: str | None
 
 
-class Fake:
+class Fake(ABC):
     """One vendor, played. Subclasses say what their vendor does; where a flag is False the faults behind it do not apply.
 
     Attributes:
@@ -45,7 +46,9 @@ class Fake:
         regional: offers are read region by region, so that one may fail alone.
         signed: requests carry their time and are refused when it is off. late_stockouts: a launch may be accepted and then fail.
         launches: machines can be launched. priced: prices come from the API and not from a table in the adapter.
-        troubles: those that its transport can have.
+        names_gpus: the API says which GPU is in a type. troubles: those that its transport can have.
+        portable: its credentials are words, not keys or files of the process that made them.
+        scalable: its products may be many, under any names.
         assumed: faults whose wording no source of the vendor's shows, with what was assumed: they prove our reading of it only.
     """
 
@@ -59,7 +62,10 @@ class Fake:
     late_stockouts: ClassVar[bool] = False
     launches: ClassVar[bool] = True
     priced: ClassVar[bool] = True
+    names_gpus: ClassVar[bool] = True
     troubles: ClassVar[frozenset[Trouble]] = frozenset(Trouble)
+    portable: ClassVar[bool] = True
+    scalable: ClassVar[bool] = False
     assumed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, estate: Estate | None = None) -> None:
@@ -68,12 +74,12 @@ class Fake:
     # what it sells --------------------------------------------------------------------------------------------------------------
 
     @classmethod
+    @abstractmethod
     def products(cls) -> Sequence[Product]:
         """At least three, the first a GPU of more than 2 USD per hour each (faults spoil it), the second launchable.
 
         Stock in at least two places where the vendor has places.
         """
-        raise NotImplementedError
 
     # how it is reached ----------------------------------------------------------------------------------------------------------
 
@@ -86,15 +92,16 @@ class Fake:
         return {}
 
     def routes(self) -> list[Route]:
-        """The vendor's calls: method, path pattern, handler. A call that is not here is a violation."""
-        raise NotImplementedError
+        """The vendor's calls: method, path pattern, handler. A call that is not here is a violation; none for other protocols."""
+        return []
 
     def serve(self, *, latency_s: float = 0.0) -> FakeVendor:
         """The server, not yet started."""
         return FakeVendor(self.routes(), spoilt=self.spoilt, check=self.check, latency_s=latency_s)
 
     def check(self, asked: Asked, answer: Answer) -> None:
-        """Validate one request and its answer against the vendor's own model; raise what does not fit."""
+        """Validate one request and its answer against the vendor's own model; raise what does not fit. Nothing by default."""
+        return
 
     # how it words things --------------------------------------------------------------------------------------------------------
 
@@ -124,8 +131,8 @@ class Fake:
     # what others see ------------------------------------------------------------------------------------------------------------
 
     def read_with_sdk(self, url: str) -> Iterable[Seen]:
-        """Read this fake through the vendor's own SDK, its objects and its units."""
-        raise NotImplementedError
+        """Read this fake through the vendor's own SDK, its objects and its units; nothing where ``sdk`` is ""."""
+        return ()
 
     def seen(self, offer: Offer) -> Seen:
         """An offer of ours in the same words."""

@@ -299,7 +299,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("price zero", _bad_row(usd_per_h=0.0), _priced),
     Fault("price negative", _bad_row(usd_per_h=-1.0), _priced),
     Fault("cents for dollars", _cents, _priced),
-    Fault("a GPU nobody heard of", _bad_row(gpu="Quantum Z9"), _always),
+    Fault("a GPU nobody heard of", _bad_row(gpu="Quantum Z9"), _needs("names_gpus", "the API never names a GPU")),
     Fault("launch, find, release", _launch_and_release, _launching),
     Fault("stockout", _refusal(Refusal.STOCKOUT, StockoutError), _launching),
     Fault("quota", _refusal(Refusal.QUOTA, QuotaExceededError), _launching),

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from scheduler.domain.lifecycle import MoveState, PlanState, Schedulability
 from tests.browser.conftest import Site, photograph
-from tests.browser.world import AWS_SPOT, World
+from tests.browser.world import AWS_H100, AWS_SPOT, World
 
 
 async def test_the_fleet_shows_clouds_clusters_nodes_and_replicas_with_their_cost(page: Page, site: Site) -> None:
@@ -26,6 +26,25 @@ async def test_the_banner_says_what_is_simulated_and_of_which_day_a_price_list_i
     await page.goto(site.url)
     await expect(page.locator("[data-source=simulated]")).to_contain_text("aws, gcp")
     await expect(page.locator("[data-source=snapshot]")).to_contain_text("azure of 9 Jun 2026")
+
+
+async def test_the_providers_say_how_fresh_and_how_proved_they_are_and_what_is_wrong(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/#providers")
+    feeds = page.get_by_role("region", name="Feeds")
+    gcp, broken, stopped = (feeds.locator(f"[data-feed={name}]") for name in ("gcp", "lambda", "verda"))
+    await expect(gcp).to_contain_text(re.compile(r"fresh\d+ s / 5 min"))
+    await expect(gcp).to_contain_text("sdk-triangulated with google-cloud-compute 1.57.0, 24 faults held, 2026-11-20")
+    await expect(broken).to_contain_text(re.compile(r"stale2 h( \d\d min)? / 5 min"))
+    await expect(broken).to_contain_text("not proved")
+    await expect(broken).to_contain_text("Last error: HTTP 503 from /instance-types")
+    await expect(stopped).to_contain_text("never read / 2 min")
+    await expect(stopped).to_contain_text("Stopped until someone acts: verda: sign-in: HTTP 401: invalid client")
+    await expect(page.locator("[data-quarantined='x1.broken']").first).to_contain_text("price is negative")
+    held = page.get_by_role("region", name="Held back").locator("tbody tr")
+    await expect(held).to_have_count(1)
+    await expect(held).to_contain_text(AWS_H100.id)
+    await expect(held).to_contain_text(re.compile(r"\d\d:\d\d:\d\d.*launch refused 1 in a row"))
+    assert site.problems == []
 
 
 async def test_a_move_progresses_on_the_page_as_it_is_committed(page: Page, site: Site, world: World) -> None:

@@ -89,14 +89,16 @@ async def _market(store: Store) -> None:
     await _poll(store, "gcp", "us-central1", [GCP_L4, replace(GCP_SPOT, availability=Availability.of_boolean(True)), *more], NOW)
     listed = replace(AZURE_A10G, source_kind=SourceKind.SNAPSHOT)
     await _poll(store, "azure", "northeurope", [listed], SNAPSHOT_DAY)
+    proved = {"gcp": "sdk-triangulated with google-cloud-compute 1.57.0, 24 faults held, 2026-11-20"}
     for name, kind, count in (("aws", "simulated", 4), ("gcp", "simulated", 62), ("azure", "snapshot", 1)):
-        await store.offers.put_status(
-            ProviderStatus(name, "default", kind, Freshness.FRESH, 300, count, NOW, quarantined=int(name == "gcp"))
-        )
+        told = ProviderStatus(name, "default", kind, Freshness.FRESH, 300, count, NOW, quarantined=int(name == "gcp"))
+        await store.offers.put_status(replace(told, proved=proved.get(name, "")))
     broken = ProviderStatus(
         "lambda", "default", "live", Freshness.STALE, 300, 18, NOW - 2 * HOUR, "HTTP 503 from /instance-types", ("us-west-2",), 3
     )
     await store.offers.put_status(broken)
+    refused = "verda: sign-in: HTTP 401: invalid client"
+    await store.offers.put_status(ProviderStatus("verda", "second", "live", Freshness.NEVER, 120, 0, None, refused, stopped=refused))
     sold_out = LaunchRecord(f"offer:{AWS_H100.id}", NOW, 1, 0, NOW + HOUR, "launch refused 1 in a row (InsufficientInstanceCapacity)")
     await store.evidence.put_records([sold_out])
 

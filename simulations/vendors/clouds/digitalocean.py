@@ -35,6 +35,7 @@ class DigitalOcean(Fake):
     """``api.digitalocean.com/v2``. A Droplet that fails after it was accepted is not listed."""
 
     kind = "digitalocean"
+    scalable = True
     sdk = "pydo"
     paged = True
     late_stockouts = True

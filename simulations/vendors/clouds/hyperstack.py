@@ -26,6 +26,7 @@ class Hyperstack(Fake):
     """``infrahub-api.nexgencloud.com/v1``."""
 
     kind = "hyperstack"
+    scalable = True
     late_stockouts = True
     assumed = {
         "stockout": 'a 400 whose message says "out of stock", as a maintained client expects',

@@ -31,6 +31,7 @@ class Latitude(Fake):
     """``api.latitude.sh``."""
 
     kind = "latitude"
+    scalable = True
     assumed = {"quota": "status and wording of a quota refusal"}
     sdk = "latitudesh-python-sdk"
     schema = "the SDK's pydantic models"

@@ -29,6 +29,7 @@ class Linode(Fake):
     """``api.linode.com/v4``."""
 
     kind = "linode"
+    scalable = True
     assumed = {"quota": "the message, from an issue of 2021", "stockout": "the message, from reports of 2015 and 2020"}
     sdk = "linode-api4"
     schema = "property lists of the SDK's objects"

@@ -31,6 +31,8 @@ class Oci(Fake):
     """``iaas`` and ``identity`` of several regions behind one address, the region being the first part of the path."""
 
     kind = "oci"
+    portable = False
+    scalable = True
     sdk = "oci"
     schema = "models of the SDK"
     paged = True

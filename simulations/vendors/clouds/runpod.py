@@ -34,6 +34,7 @@ class RunPod(Fake):
     """``api.runpod.io/v2``. What is called a region here is a number of GPUs to a pod: stock is asked for by it."""
 
     kind = "runpod"
+    scalable = True
     regional = True
 
     @classmethod

@@ -24,6 +24,7 @@ class Shadeform(Fake):
     """``api.shadeform.ai/v1``."""
 
     kind = "shadeform"
+    scalable = True
     assumed = {"quota": "status and wording", "stockout": "status and wording"}
 
     @classmethod

@@ -33,6 +33,7 @@ class Verda(Fake):
     """``api.verda.com/v1``. A machine without capacity is accepted and then becomes ``no_capacity``."""
 
     kind = "verda"
+    scalable = True
     sdk = "verda"
     schema = "classes of the SDK"
     late_stockouts = True

@@ -19,6 +19,8 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType, QuotaUnit
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.clouds.aws import Aws
+from simulations.vendors.fake import Answer, Asked, system_clock
 from simulations.vendors.trial import NoPace
 
 
@@ -129,3 +131,25 @@ async def test_a_launch_without_an_image_says_what_to_set(aws: Extension) -> Non
 def test_plain_http_to_another_machine_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="loopback"):
         provider(ProviderSettings("aws", "aws", endpoint="http://203.0.113.5"), {}, lambda: NOW, NoPace())
+
+
+class TokensHeard(Aws):
+    """The fake of the proofs; keeps the session tokens that it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: set[str] = set()
+
+    def _answer(self, asked: Asked) -> Answer:
+        self.tokens.add(asked.headers.get("x-amz-security-token", ""))
+        return super()._answer(asked)
+
+
+async def test_keys_and_session_token_of_the_environment_are_signed_and_sent() -> None:
+    fake = TokensHeard()
+    with fake.serve() as server:
+        settings = replace(fake.settings(server.url), regions=("us-east-1",))
+        source = provider(settings, {**fake.environ(), "AWS_SESSION_TOKEN": "fake-session"}, system_clock, NoPace())
+        (page,) = await pages(source)
+    assert (page.complete, fake.tokens, server.violations) == (True, {"fake-session"}, [])
+    assert {each.instance_type.accelerator for each in page.offers if each.instance_type.name == "inf2.xlarge"} == {"Inferentia2-32GB"}

@@ -1,11 +1,15 @@
-"""Azure through Azure's own SDK against a fake."""
+"""Azure beyond the fault matrix: what its answers mean, against the fake of the proofs."""
 
 from __future__ import annotations
 
-import pytest
-from vendor_azure import H100, NOW, T4, V100, Azure, NoCredential, account, offer, pages, request
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
-from providers.azure import provider
+import pytest
+from vendor_azure import A100, H100, T4, PlayedAzure, account, offer, pages, request
+
+from providers.azure import parse, provider
 from providers.azure.errors import ERRORS
 from providers.azure.launch import TOKEN_TAG
 from scheduler.domain.errors import (
@@ -23,36 +27,54 @@ from scheduler.domain.ports import ProviderSettings
 from simulations.vendors.server import Answer
 from simulations.vendors.trial import NoPace
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
-async def test_offers_are_sizes_times_zones_at_linux_prices(azure: Azure) -> None:
-    (page,) = await pages(account(azure))
-    assert (page.scope, page.complete) == ("eastus", True)
-    told = {each.id: (each.price_micro_usd_per_h, each.availability.text()) for each in page.offers}
+
+async def test_offers_are_sizes_times_zones_at_linux_prices(azure: PlayedAzure) -> None:
+    east, west = await pages(account(azure, "eastus", "westeurope"))
+    assert [(page.scope, page.complete) for page in (east, west)] == [("eastus", True), ("westeurope", True)]
+    told = {each.id: (each.price_micro_usd_per_h, each.availability.text()) for page in (east, west) for each in page.offers}
     assert told == {
+        f"azure/main/eastus/eastus-1/{H100}/on-demand": (98_320_000, "unknown"),
+        f"azure/main/eastus/eastus-1/{H100}/spot": (39_300_000, "unknown"),
         f"azure/main/eastus/eastus-2/{T4}/on-demand": (526_000, "unknown"),
         f"azure/main/eastus/eastus-2/{T4}/spot": (204_246, "unknown"),
-        f"azure/main/eastus/eastus/{V100}/on-demand": (3_060_000, "sold out"),
+        f"azure/main/eastus/eastus-1/{A100}/on-demand": (3_673_000, "unknown"),
+        f"azure/main/eastus/eastus-2/{A100}/on-demand": (3_673_000, "unknown"),
+        f"azure/main/westeurope/westeurope/{H100}/on-demand": (98_320_000, "sold out"),
+        f"azure/main/westeurope/westeurope/{H100}/spot": (39_300_000, "sold out"),
+        f"azure/main/westeurope/westeurope/{T4}/on-demand": (526_000, "unknown"),
+        f"azure/main/westeurope/westeurope/{T4}/spot": (204_246, "unknown"),
     }
-    assert {each.instance_type.accelerator for each in page.offers} == {"T4-16GB-PCIe", "V100-16GB-PCIe"}
+    assert {each.instance_type.accelerator for each in east.offers} == {"H100-80GB-SXM", "T4-16GB-PCIe", "A100-80GB-PCIe"}
 
 
-async def test_nonsense_is_quarantined_and_the_poll_kept(azure: Azure) -> None:
+async def test_nonsense_is_quarantined_and_the_poll_kept(azure: PlayedAzure) -> None:
+    azure.estate.products[0] = replace(azure.estate.products[0], usd_per_h=0.0, spot_usd_per_h=float("nan"))
+    azure.estate.products.append(replace(azure.estate.products[0], name="Standard_ND999_X"))
+    azure.estate.products.append(replace(azure.estate.products[0], name="Standard_NV12ads_A10_v5"))
     (page,) = await pages(account(azure))
     reasons = {row.row: row.reason for row in page.quarantined}
     assert "not positive" in reasons[f"on-demand {H100}"]
     assert "not finite" in reasons[f"spot {H100}"]
-    assert "1/Month" in reasons[f"on-demand {V100}"]
     assert "is not known" in reasons["Standard_ND999_X"]
+    assert not [row for row in reasons if "A10" in row]
 
 
-async def test_a_repeated_page_fails_the_region_not_the_process(azure: Azure) -> None:
-    again = {"Items": [], "NextPageLink": f"{azure.vendor.url}/api/retail/prices?page=0"}
-    azure.vendor.refuse["/api/retail/prices"] = [Answer(again)] * 5
+async def test_a_price_that_is_not_hourly_is_quarantined(azure: PlayedAzure) -> None:
+    kind = (await offer(account(azure))).instance_type
+    row = {"armSkuName": T4, "type": "Consumption", "unitOfMeasure": "1/Month", "currencyCode": "USD", "retailPrice": 3.0}
+    prices, (bad,) = parse.prices([row], "eastus", {T4: parse.Size(kind, (), True, False)})
+    assert (prices, "1/Month" in bad.reason) == ({}, True)
+
+
+async def test_a_link_to_another_machine_is_not_followed(azure: PlayedAzure) -> None:
+    azure.vendor.refuse["Microsoft.Compute/skus"] = [Answer({"value": [], "nextLink": "https://elsewhere.example/skus?page=2"})]
     (page,) = await pages(account(azure))
-    assert (page.complete, "came twice" in page.error) == (False, True)
+    assert (page.complete, "elsewhere.example" in page.error) == (False, True)
 
 
-async def test_quotas_are_cores_and_our_own_nodes_are_not_counted_as_used(azure: Azure) -> None:
+async def test_quotas_are_cores_and_our_own_nodes_are_not_counted_as_used(azure: PlayedAzure) -> None:
     source = account(azure)
     assert source.launcher is not None
     assert source.limits is not None
@@ -64,15 +86,16 @@ async def test_quotas_are_cores_and_our_own_nodes_are_not_counted_as_used(azure:
     assert [quota.limit for quota in limits.quotas if quota.covers(spot)] == [40]
 
 
-async def test_launch_find_terminate(azure: Azure) -> None:
+async def test_launch_find_terminate(azure: PlayedAzure) -> None:
     source = account(azure)
     assert source.launcher is not None
     node = await source.launcher.launch(await request(source))
     assert (node.running, node.launch_token, node.zone) == (True, "Token_1", "eastus-2")
-    (machine,) = azure.machines.values()
-    assert machine["properties"]["priority"] == "Spot"
-    assert machine["zones"] == ["2"]
-    assert machine["tags"][TOKEN_TAG] == "Token_1"
+    (machine,) = azure.estate.running
+    body = json.loads(machine.words["order"])
+    assert body["properties"]["priority"] == "Spot"
+    assert body["zones"] == ["2"]
+    assert body["tags"][TOKEN_TAG] == "Token_1"
     assert await source.launcher.launch(await request(source)) == node
     assert await source.launcher.find("Token_1") == (node,)
     await source.launcher.terminate(node)
@@ -80,15 +103,35 @@ async def test_launch_find_terminate(azure: Azure) -> None:
     assert await source.launcher.list_nodes() == ()
 
 
-async def test_a_stockout_of_the_finished_operation_is_a_stockout_and_leaves_no_machine(azure: Azure) -> None:
+async def test_a_stockout_of_the_finished_operation_is_a_stockout_and_leaves_no_machine(azure: PlayedAzure) -> None:
     source = account(azure)
     assert source.launcher is not None
     order = await request(source)
-    azure.allocation = {"code": "AllocationFailed", "message": "We do not have sufficient capacity in this region."}
-    with pytest.raises(StockoutError) as refused:
+    azure.estate.stock_out_late = True
+    with pytest.raises(StockoutError) as told:
         await source.launcher.launch(order)
-    assert refused.value.code == "AllocationFailed"
-    assert azure.machines == {}
+    assert told.value.code == "AllocationFailed"
+    assert azure.estate.machines == {}
+
+
+async def test_an_operation_that_cannot_be_followed_leaves_the_launch_open(azure: PlayedAzure) -> None:
+    source = account(azure)
+    assert source.launcher is not None
+    order = await request(source)
+    azure.vendor.refuse["/operations/"] = [Answer({"error": {"code": "AuthorizationFailed", "message": "no"}}, 403)]
+    with pytest.raises(TransientError, match="cannot be followed"):
+        await source.launcher.launch(order)
+    assert [node.running for node in await source.launcher.find("Token_1")] == [True]
+
+
+async def test_a_failed_machine_that_cannot_be_deleted_leaves_the_launch_open(azure: PlayedAzure) -> None:
+    source = account(azure)
+    assert source.launcher is not None
+    order = await request(source)
+    azure.estate.stock_out_late = True
+    azure.vendor.refuse["DELETE "] = [Answer({"error": {"code": "InternalServerError", "message": "no"}}, 500)]
+    with pytest.raises(TransientError, match="still there"):
+        await source.launcher.launch(order)
 
 
 @pytest.mark.parametrize(
@@ -103,15 +146,14 @@ async def test_a_stockout_of_the_finished_operation_is_a_stockout_and_leaves_no_
     ],
 )
 async def test_a_refused_launch_is_sent_once_and_told_apart(
-    azure: Azure, status: int, code: str, message: str, error: type[Exception]
+    azure: PlayedAzure, status: int, code: str, message: str, error: type[Exception]
 ) -> None:
     source = account(azure)
     assert source.launcher is not None
     order = await request(source)
     azure.vendor.refuse["PUT "] = [Answer({"error": {"code": code, "message": message}}, status)] * 3
-    with pytest.raises(error) as refused:
+    with pytest.raises(error):
         await source.launcher.launch(order)
-    assert refused.value.__cause__ is not None
     assert azure.vendor.calls["PUT "] == 1
 
 
@@ -131,12 +173,12 @@ def test_the_code_decides_before_the_status(code: str, status: int, message: str
     assert type(ERRORS.error(code, status, message)) is error
 
 
-async def test_no_credentials_is_an_auth_error(azure: Azure) -> None:
+async def test_wrong_credentials_are_an_auth_error(azure: PlayedAzure) -> None:
     with pytest.raises(AuthError):
-        await pages(account(azure, NoCredential()))
+        await pages(account(azure, environ={"AZURE_ACCESS_TOKEN": "ended"}))
 
 
-async def test_a_launch_without_a_resource_group_says_what_to_set(azure: Azure) -> None:
+async def test_a_launch_without_a_resource_group_says_what_to_set(azure: PlayedAzure) -> None:
     source = account(azure, resource_group="")
     assert source.launcher is not None
     with pytest.raises(InvalidInputError, match="resource_group"):

@@ -1,14 +1,17 @@
-"""Google Cloud through Google's own SDK against a fake."""
+"""Google Cloud beyond the fault matrix: what its answers mean, against the fake of the proofs."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
-from vendor_gcp import NOW, Credentials, Gcp, NoCredentials, account, pages, refusal, request
+from vendor_gcp import PlayedGcp, account, pages, request
 
 from providers.gcp import provider
-from providers.gcp.adapter import assemble, billing_of
 from providers.gcp.errors import ERRORS
-from providers.gcp.transport import GcpApi
+from providers.gcp.parse import Catalogue
 from scheduler.domain.errors import (
     AuthError,
     InvalidInputError,
@@ -21,34 +24,53 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType, QuotaUnit
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.clouds.gcp import refused, sku
 from simulations.vendors.trial import NoPace
 
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
-async def test_an_instance_costs_its_cores_memory_and_gpus(gcp: Gcp) -> None:
+
+async def test_an_instance_costs_its_cores_memory_and_gpus(gcp: PlayedGcp) -> None:
     told = {each.id: each.price_micro_usd_per_h for page in await pages(account(gcp)) for each in page.offers}
-    on_demand, spot = 4 * 24_988 + 16 * 2_927 + 560_040, 4 * 9_995 + 16 * 1_170 + 224_016
-    assert told == {
-        "gcp/main/us-central1/us-central1-a/g2-standard-4/on-demand": on_demand,
-        "gcp/main/us-central1/us-central1-a/g2-standard-4/spot": spot,
-        "gcp/main/europe-west4/europe-west4-b/g2-standard-4/on-demand": on_demand,
-        "gcp/main/europe-west4/europe-west4-b/g2-standard-4/spot": spot,
-    }
+    for place in ("us-central1/us-central1-a", "us-central1/us-central1-b", "europe-west4/europe-west4-b"):
+        assert told[f"gcp/main/{place}/g2-standard-4/on-demand"] == 4 * 24_988 + 16 * 2_927 + 560_048
+        assert told[f"gcp/main/{place}/g2-standard-4/spot"] == 282_700
 
 
-async def test_regions_restrict_the_walk_and_name_the_jurisdiction(gcp: Gcp) -> None:
+async def test_regions_restrict_the_walk_and_name_the_jurisdiction(gcp: PlayedGcp) -> None:
     (page,) = await pages(account(gcp, "europe-west4"))
     assert {(each.jurisdiction, each.notice_s) for each in page.offers} == {("NL", 0), ("NL", 30)}
     assert page.complete
 
 
-async def test_nonsense_is_quarantined_and_the_poll_kept(gcp: Gcp) -> None:
+async def test_a_zone_that_google_cannot_reach_breaks_its_region_only(gcp: PlayedGcp) -> None:
+    gcp.silent_zones = {"europe-west4-b"}
+    told = {page.scope: (page.complete, "UNREACHABLE" in page.error) for page in await pages(account(gcp))}
+    assert told == {"europe-west4": (False, True), "us-central1": (True, False)}
+    source = account(gcp)
+    assert source.launcher is not None
+    with pytest.raises(TransientError):
+        await source.launcher.find("Token_1")
+
+
+async def test_nonsense_is_quarantined_and_the_poll_kept(gcp: PlayedGcp) -> None:
+    gcp.estate.products[0] = replace(gcp.estate.products[0], gpu="nvidia-x9")
     reasons = {row.row: row.reason for page in await pages(account(gcp)) for row in page.quarantined}
-    assert "unknown accelerator 'nvidia-x9'" in reasons["x9-test in europe-west4-b"]
-    assert "not positive" in reasons["A3 Instance Core running in Americas"]
-    assert "not hours" in reasons["A3 Instance Ram running in Americas"]
+    assert "unknown accelerator 'nvidia-x9'" in reasons["a3-highgpu-8g in europe-west4-b"]
 
 
-async def test_quotas_are_gpus_and_our_own_nodes_are_not_counted_as_used(gcp: Gcp) -> None:
+@pytest.mark.parametrize(("micro_usd", "unit", "why"), [(0, "h", "not positive"), (3_000, "mo", "not hours"), (float("nan"), "h", "nan")])
+def test_a_price_of_a_part_must_be_positive_and_hourly(micro_usd: float, unit: str, why: str) -> None:
+    (bad,) = Catalogue([sku("A3 Instance Core running in Americas", micro_usd, "OnDemand", unit)]).quarantined
+    assert why in bad.reason.lower()
+
+
+def test_other_products_are_no_parts() -> None:
+    texts = ("Commitment v1: G2 Core in Americas for 1 Year", "Licensing Fee for Windows", "G2 Custom Instance Core running in Americas")
+    assert not Catalogue([sku(text, 0, "OnDemand", "h") for text in texts]).quarantined
+
+
+async def test_quotas_are_gpus_and_our_own_nodes_are_not_counted_as_used(gcp: PlayedGcp) -> None:
     source = account(gcp, "us-central1")
     assert source.launcher is not None
     assert source.limits is not None
@@ -61,13 +83,14 @@ async def test_quotas_are_gpus_and_our_own_nodes_are_not_counted_as_used(gcp: Gc
     }
 
 
-async def test_launch_find_terminate(gcp: Gcp) -> None:
+async def test_launch_find_terminate(gcp: PlayedGcp) -> None:
     source = account(gcp)
     assert source.launcher is not None
     node = await source.launcher.launch(await request(source))
     assert (node.running, node.launch_token, node.region, node.zone) == (True, "Token_1", "us-central1", "us-central1-a")
-    (instance,) = gcp.instances.values()
-    assert (instance.scheduling.provisioning_model, instance.scheduling.instance_termination_action) == ("SPOT", "DELETE")
+    (machine,) = gcp.estate.running
+    scheduling = json.loads(machine.words["order"])["scheduling"]
+    assert (scheduling["provisioningModel"], scheduling["instanceTerminationAction"]) == ("SPOT", "DELETE")
     assert await source.launcher.launch(await request(source)) == node
     assert await source.launcher.find("Token_1") == (node,)
     assert await source.launcher.find("Token_2") == ()
@@ -76,18 +99,38 @@ async def test_launch_find_terminate(gcp: Gcp) -> None:
     assert await source.launcher.list_nodes() == ()
 
 
+async def test_a_token_stays_one_machine_after_google_has_forgotten_the_request(gcp: PlayedGcp) -> None:
+    source = account(gcp)
+    assert source.launcher is not None
+    node = await source.launcher.launch(await request(source))
+    gcp.estate.running[0].words["token"] = "forgotten"
+    assert await source.launcher.launch(await request(source)) == node
+    assert len(gcp.estate.running) == 1
+
+
 @pytest.mark.parametrize("code", ["ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "RESOURCE_NOT_READY"])
-async def test_a_stockout_of_the_finished_operation_is_a_stockout(gcp: Gcp, code: str) -> None:
+async def test_a_stockout_of_the_finished_operation_is_a_stockout(gcp: PlayedGcp, code: str) -> None:
     source = account(gcp)
     assert source.launcher is not None
     order = await request(source)
     gcp.failure = {"error": {"errors": [{"code": code, "message": "not enough resources"}]}, "httpErrorStatusCode": 503}
-    with pytest.raises(StockoutError) as refused:
+    with pytest.raises(StockoutError) as told:
         await source.launcher.launch(order)
-    assert refused.value.code == code
+    assert told.value.code == code
+    assert not gcp.estate.running
 
 
-async def test_a_quota_of_the_finished_operation_is_a_quota(gcp: Gcp) -> None:
+async def test_an_operation_that_cannot_be_followed_leaves_the_launch_open(gcp: PlayedGcp) -> None:
+    source = account(gcp)
+    assert source.launcher is not None
+    order = await request(source)
+    gcp.vendor.refuse["/operations/"] = [refused(401)]
+    with pytest.raises(TransientError, match="cannot be followed"):
+        await source.launcher.launch(order)
+    assert [node.running for node in await source.launcher.find("Token_1")] == [True]
+
+
+async def test_a_quota_of_the_finished_operation_is_a_quota(gcp: PlayedGcp) -> None:
     source = account(gcp)
     assert source.launcher is not None
     order = await request(source)
@@ -110,15 +153,14 @@ async def test_a_quota_of_the_finished_operation_is_a_quota(gcp: Gcp) -> None:
         (429, "tooMany", RateLimitedError),
     ],
 )
-async def test_a_refused_launch_is_sent_once_and_told_apart(gcp: Gcp, status: int, reason: str, error: type[Exception]) -> None:
+async def test_a_refused_launch_is_sent_once_and_told_apart(gcp: PlayedGcp, status: int, reason: str, error: type[Exception]) -> None:
     source = account(gcp)
     assert source.launcher is not None
     order = await request(source)
-    gcp.vendor.refuse["POST "] = [refusal(status, reason)] * 3
-    with pytest.raises(error) as refused:
+    gcp.vendor.refuse["POST /compute"] = [refused(status, reason)] * 3
+    with pytest.raises(error):
         await source.launcher.launch(order)
-    assert refused.value.__cause__ is not None
-    assert gcp.vendor.calls["POST "] == 1
+    assert gcp.vendor.calls["POST /compute"] == 1
 
 
 def test_an_unknown_reason_is_judged_by_its_status() -> None:
@@ -127,17 +169,21 @@ def test_an_unknown_reason_is_judged_by_its_status() -> None:
     assert type(ERRORS.error("novelty", 409, "")) is ProviderDataError
 
 
-async def test_no_credentials_is_an_auth_error(gcp: Gcp) -> None:
+async def test_a_token_that_has_ended_is_an_auth_error_that_names_the_variable(gcp: PlayedGcp) -> None:
+    with pytest.raises(AuthError, match="GOOGLE_OAUTH_ACCESS_TOKEN"):
+        await pages(account(gcp, environ={**gcp.environ(), "GOOGLE_OAUTH_ACCESS_TOKEN": "ended"}))
+
+
+async def test_no_credentials_is_an_auth_error(gcp: PlayedGcp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent")
     with pytest.raises(AuthError):
-        await pages(account(gcp, credentials=NoCredentials()))
+        await pages(account(gcp, environ={}))
 
 
-async def test_no_key_for_the_catalogue_is_an_auth_error_that_names_the_variable(gcp: Gcp) -> None:
-    settings = ProviderSettings("gcp", "gcp", options={"billing_endpoint": gcp.vendor.url})
-    api = GcpApi("p1", gcp.vendor.url, Credentials())
-    keyless = assemble(settings, api, billing_of(settings, {}), lambda: NOW)
+async def test_no_key_for_the_catalogue_is_an_auth_error_that_names_the_variable(gcp: PlayedGcp) -> None:
+    environ = {name: value for name, value in gcp.environ().items() if name != "GOOGLE_API_KEY"}
     with pytest.raises(AuthError, match="GOOGLE_API_KEY"):
-        await pages(keyless)
+        await pages(account(gcp, environ=environ))
 
 
 def test_plain_http_to_another_machine_is_refused() -> None:
@@ -145,7 +191,7 @@ def test_plain_http_to_another_machine_is_refused() -> None:
         provider(ProviderSettings("gcp", "gcp", endpoint="http://203.0.113.5"), {}, lambda: NOW, NoPace())
 
 
-async def test_a_launch_without_an_image_says_what_to_set(gcp: Gcp) -> None:
+async def test_a_launch_without_an_image_says_what_to_set(gcp: PlayedGcp) -> None:
     source = account(gcp, image="")
     assert source.launcher is not None
     with pytest.raises(InvalidInputError, match=r"options\.image"):

@@ -21,6 +21,7 @@ const RESOURCES = {
   plans: { path: "/v1/plans", query: { limit: 12 }, kinds: ["plan_"], every: 15 },
   margin: { path: "/v1/margin", kinds: [], every: 10 },
   providers: { path: "/v1/providers", kinds: ["provider_"], every: 15 },
+  quarantined: { path: "/v1/providers/problems", kinds: ["provider_"], every: 15 },
   caps: { path: "/v1/caps", kinds: ["stockout", "quota_"], every: 15 },
   sources: { load: sources, kinds: [], every: 60 },
 };

@@ -36,6 +36,8 @@ export function table(caption, columns, rows, kind = "") {
 export const cell = (...children) => h("td", null, children);
 /** A cell whose text stays on one line, such as a time. */
 export const brief = (...children) => h("td", { class: "brief" }, children);
+/** A cell of sentences, wide enough to be read on a small screen. */
+export const told = (...children) => h("td", { class: "told" }, children);
 export const number = (...children) => h("td", { class: "number" }, children);
 
 /** What to do where there is nothing. */
