@@ -22,7 +22,7 @@ TEMPLATE = "template_migrated"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 """Settings of a server whose data nobody needs tomorrow."""
 
-MACHINE = ("tests/e2e/", "tests/integration/ray/", "tests/browser/")
+MACHINE = ("tests/e2e/", "tests/integration/ray/", "tests/browser/", "tests/contract/providers/test_proofs.py")
 GIVING_WAY = 10
 
 RESEARCH = "research data"
@@ -86,8 +86,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Machine
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that need the machine come first; of them, those that ask the common demo last, since it stays up from then on."""
-    items.sort(key=lambda item: (not needs_the_machine(item.nodeid), "demo" in getattr(item, "fixturenames", ())))
+    """Those that need the machine come first; of them, those that ask the common demo late, since it stays up from then on, and
+    proofs, which fill the memory, last."""
+    items.sort(key=lambda item: (not needs_the_machine(item.nodeid), "proofs" in item.nodeid, "demo" in getattr(item, "fixturenames", ())))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,7 +99,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def needs_the_machine(nodeid: str) -> bool:
-    """Whether a test raises engines or a browser, on fixed loopback addresses."""
+    """Whether a test raises engines or a browser, on fixed loopback addresses, or loads every vendor's SDK."""
     return nodeid.startswith(MACHINE)
 
 
