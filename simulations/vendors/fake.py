@@ -85,7 +85,7 @@ class Fake(ABC):
 
     def settings(self, url: str) -> ProviderSettings:
         """How a person would set the adapter up against this fake. Keep ``options.timeout_s`` at 2 or less: faults wait for it."""
-        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options={"timeout_s": "2"})
+        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options={"timeout_s": "3"})
 
     def environ(self) -> Mapping[str, str]:
         """Credentials that the fake accepts."""
