@@ -68,6 +68,7 @@ class Snapshot:
         offers: what may be bought, fresh by the provider's rules.
         caps: launch cap by offer id; an offer without one has none known.
         egress_micro_usd_per_gb: price of moving a gigabyte by (from region, to region), as ``provider:region`` names.
+        latency_ms: network round trip by (origin, place), the place as ``provider:region``; an unknown pair limits nothing.
     """
 
     version: int
@@ -86,3 +87,8 @@ class Snapshot:
     endpoints: tuple[ExternalEndpoint, ...] = ()
     providers: tuple[ProviderStatus, ...] = ()
     egress_micro_usd_per_gb: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    latency_ms: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def near(self, origin: str, place: str, latency_ms_max: int | None) -> bool:
+        """True where requests of this origin may be served at ``provider:region`` under the limit."""
+        return latency_ms_max is None or self.latency_ms.get((origin, place), 0) <= latency_ms_max

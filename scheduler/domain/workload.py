@@ -116,15 +116,17 @@ class Demand:
     """Load from one origin.
 
     Attributes:
-        origin: where users are; free text, matched by nothing but residency.
+        origin: where users are; free text, matched by residency and by the snapshot's ``latency_ms``.
         tokens_per_s: output tokens per second to be served at peak of the planning period.
         jurisdictions: countries (or ``EU``) this origin's requests may be served in; empty means any.
+        latency_ms_max: longest network round trip from the origin to where it is served, None for no limit.
     """
 
     origin: str
     tokens_per_s: float
     bucket: str = ANY_BUCKET
     jurisdictions: tuple[str, ...] = ()
+    latency_ms_max: int | None = None
 
 
 class FailureDomain(StrEnum):

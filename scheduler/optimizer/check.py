@@ -200,11 +200,13 @@ def _served(world: _World, deployment: Deployment, lost: set[str], factor: float
     capacity: list[float] = []
     edges: dict[tuple[int, int], float] = {}
     for column, placement in enumerate(left):
-        shape, where = world.shapes[placement.shape], world.clusters[placement.cluster].jurisdiction
+        shape, cluster = world.shapes[placement.shape], world.clusters[placement.cluster]
+        place = f"{cluster.provider}:{cluster.region}"
         capacity.append(float(placement.replicas))
         for row, demand in enumerate(deployment.demand):
             rate = shape.rate(demand.bucket)
-            if rate > 0 and within(where, demand.jurisdictions):
+            near = world.snapshot.near(demand.origin, place, demand.latency_ms_max)
+            if rate > 0 and near and within(cluster.jurisdiction, demand.jurisdictions):
                 edges[row, column] = rate
     return routable(wanted, capacity, edges), sum(wanted)
 

@@ -40,7 +40,7 @@ class Formulation:
 
     def __post_init__(self) -> None:
         for deployment in self.problem.snapshot.deployments:
-            self.classes[deployment.id] = demand_classes(deployment)
+            self.classes[deployment.id] = demand_classes(deployment, self.problem.snapshot)
         for option in self.problem.options:
             least = 0 if self.elastic else option.least
             name = "|".join(option.key)

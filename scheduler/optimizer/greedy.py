@@ -85,7 +85,7 @@ def greedy(problem: Problem) -> Greedy:
         for _ in range(deployment.min_replicas):
             if not any(state.place(option) for option in options):
                 break
-        for demand in demand_classes(deployment):
+        for demand in demand_classes(deployment, problem.snapshot):
             usable = [o for o in options if demand.allows(o.pool) and o.shape.rate(demand.bucket) > 0]
             wanted = demand.tokens_per_s * (1 + deployment.headroom)
             while sum(state.replicas[o.key] * o.shape.rate(demand.bucket) for o in usable) < wanted:
@@ -111,7 +111,7 @@ def _answer(state: _State) -> Greedy:
     missed: dict[tuple[str, str], float] = {}
     left = {key: float(count) for key, count in state.replicas.items()}
     for deployment in state.problem.snapshot.deployments:
-        for index, demand in enumerate(demand_classes(deployment)):
+        for index, demand in enumerate(demand_classes(deployment, state.problem.snapshot)):
             wanted = demand.tokens_per_s * (1 + deployment.headroom)
             for option in state.problem.options_of[deployment.id]:
                 rate = option.shape.rate(demand.bucket)

@@ -58,6 +58,11 @@ class Pool:
                 return f"{provider}:{self.offer.region}:{self.offer.zone}"
 
     @property
+    def place(self) -> str:
+        """Provider and region, as the latency and egress tables name them."""
+        return f"{self.offer.provider}:{self.offer.region}"
+
+    @property
     def spot_group(self) -> str:
         """What is lost together when spot dries up: provider × region × accelerator. "" for capacity that stays."""
         if not self.offer.capacity_type.revocable:
@@ -101,15 +106,16 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class DemandClass:
-    """Demand that may use the same capacity: same bucket, same residency."""
+    """Demand that may use the same capacity: same bucket, same residency, the same places too far away."""
 
     bucket: str
     jurisdictions: tuple[str, ...]
     tokens_per_s: float
     demands: tuple[Demand, ...]
+    far: frozenset[str] = frozenset()
 
     def allows(self, pool: Pool) -> bool:
-        return within(pool.cluster.jurisdiction, self.jurisdictions)
+        return within(pool.cluster.jurisdiction, self.jurisdictions) and pool.place not in self.far
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +159,23 @@ class Problem:
         return [pool for pool in self.pools if not pool.reservation and quota.covers(pool.offer)]
 
 
-def demand_classes(deployment: Deployment) -> list[DemandClass]:
+def demand_classes(deployment: Deployment, snapshot: Snapshot) -> list[DemandClass]:
     """Group the deployment's demand by what capacity it may use; without headroom."""
-    groups: dict[tuple[str, tuple[str, ...]], list[Demand]] = defaultdict(list)
+    groups: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[Demand]] = defaultdict(list)
     for demand in deployment.demand:
-        groups[demand.bucket, tuple(sorted(demand.jurisdictions))].append(demand)
-    return [DemandClass(bucket, where, sum(d.tokens_per_s for d in ds), tuple(ds)) for (bucket, where), ds in sorted(groups.items())]
+        groups[demand.bucket, tuple(sorted(demand.jurisdictions)), too_far(demand, snapshot)].append(demand)
+    return [
+        DemandClass(bucket, where, sum(d.tokens_per_s for d in ds), tuple(ds), frozenset(far))
+        for (bucket, where, far), ds in sorted(groups.items(), key=lambda pair: pair[0])
+    ]
+
+
+def too_far(demand: Demand, snapshot: Snapshot) -> tuple[str, ...]:
+    """Places, as ``provider:region``, whose network latency breaks the demand's limit; sorted."""
+    if demand.latency_ms_max is None:
+        return ()
+    places = sorted({f"{cluster.provider}:{cluster.region}" for cluster in snapshot.clusters})
+    return tuple(place for place in places if not snapshot.near(demand.origin, place, demand.latency_ms_max))
 
 
 def loss_scenarios(deployment: Deployment, pools: list[Pool]) -> list[LossScenario]:

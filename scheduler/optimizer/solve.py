@@ -65,7 +65,7 @@ def to_target(solution: Solution, solve_ms: int) -> Target:
 
 def _routes(solution: Solution) -> tuple[Route, ...]:
     """Split every class's traffic over its origins in proportion to their demand; headroom is not traffic."""
-    classes = {d.id: demand_classes(d) for d in solution.problem.snapshot.deployments}
+    classes = {d.id: demand_classes(d, solution.problem.snapshot) for d in solution.problem.snapshot.deployments}
     headroom = {d.id: d.headroom for d in solution.problem.snapshot.deployments}
     routes = []
     for (deployment, index, (_, pool, shape)), rate in sorted(solution.routed.items()):
@@ -85,7 +85,7 @@ def _unmet(solution: Solution) -> tuple[Unmet, ...]:
         kind, _, index = what.rpartition(" ")
         bucket, origin = "", what
         if kind == "demand":
-            demand = demand_classes(deployment)[int(index)]
+            demand = demand_classes(deployment, solution.problem.snapshot)[int(index)]
             bucket, origin = demand.bucket, ", ".join(d.origin for d in demand.demands)
         rates = [(o.cost_share, o.shape.rate(bucket or "all")) for o in solution.problem.options_of[name]]
         dearest = max((cost / rate for cost, rate in rates if rate > 0), default=0.0)

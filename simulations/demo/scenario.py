@@ -21,7 +21,7 @@ from simulations.demo.stage import Stage
 STREAMS_MIN = 60
 STREAMS_BEFORE = 12
 IN_FLIGHT_MIN = 4
-CONCURRENCY = {"chat": 15, "batch": 3}
+CONCURRENCY = {"chat": 17, "batch": 3}
 TIGHTENED = "aws"
 NOTICE_S = 120
 READY_WITHIN_S = 150

@@ -24,7 +24,7 @@ os.execv(sys.argv[end + 1], sys.argv[end + 1 :])
 def refused(data_dir: Path, *options: str, **variables: str) -> str:
     """What it says on stderr."""
     done = subprocess.run(
-        [HEADRACE, "demo", *options], env=environment(data_dir) | variables, capture_output=True, text=True, timeout=60, check=False
+        [HEADRACE, "demo", *options], env=environment(data_dir) | variables, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -70,7 +70,7 @@ def test_a_machine_without_room_is_told_what_to_change(tmp_path: Path, mount: tu
     """In a mount namespace of its own, so that the disk really is full and shared memory really is not writable."""
     inside = ["unshare", "--map-root-user", "--mount", sys.executable, "-c", MOUNTED, *mount, "--", str(HEADRACE), "demo"]
     variables = environment(tmp_path) | ({"TMPDIR": "/mnt"} if "/mnt" in mount else {})
-    done = subprocess.run(inside, env=variables, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(inside, env=variables, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode not in (0, NOT_MOUNTED), done.stderr
     assert "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr

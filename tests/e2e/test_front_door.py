@@ -55,14 +55,14 @@ def test_a_stream_ends_with_a_reason_usage_and_done(demo: RunningDemo) -> None:
 
 
 def test_models_are_the_deployments(demo: RunningDemo) -> None:
-    told = httpx2.get(f"{demo.front_door}/v1/models", timeout=10, trust_env=False).json()
+    told = httpx2.get(f"{demo.front_door}/v1/models", timeout=90, trust_env=False).json()
     assert told["object"] == "list"
     assert {model["id"] for model in told["data"]} == {"chat", "batch"}
 
 
 def test_an_unknown_model_is_a_404_in_openai_form(demo: RunningDemo) -> None:
     body = {"model": "no-such-model", "messages": PROMPT}
-    answer = httpx2.post(f"{demo.front_door}/v1/chat/completions", json=body, timeout=10, trust_env=False)
+    answer = httpx2.post(f"{demo.front_door}/v1/chat/completions", json=body, timeout=90, trust_env=False)
     assert answer.status_code == 404
     error = answer.json()["error"]
     assert error["code"] == "model_not_found"

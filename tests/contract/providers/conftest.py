@@ -20,7 +20,7 @@ from vendor_gcp import gcp
 __all__ = ["MarketProcess", "aws", "azure", "gcp", "market_process"]
 
 SERVE = "from providers.simulated.command import command; command()"
-OPEN_S_MAX = 20.0
+OPEN_S_MAX = 120.0
 
 
 @dataclass

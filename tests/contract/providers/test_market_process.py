@@ -64,7 +64,7 @@ def booted(market: MarketProcess, node: CloudNode) -> tuple[list[psutil.Process]
     return [psutil.Process(pid) for pid in told["pids"]], told["env"]
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], within_s: float = 90.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -28,7 +28,7 @@ class Front:
         self.publisher = FilePublisher(door)
         self.stats = AdminStats(door.admin_port)
         self.admin = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{door.admin_port}", trust_env=False)
-        self.client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", timeout=30, trust_env=False)
+        self.client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", timeout=90, trust_env=False)
 
     async def chat(self, model: str = "chat", *, stream: bool = False, **more: object) -> httpx2.Response:
         return await self.client.post("/v1/chat/completions", json={"model": model, "messages": [], "stream": stream, **more})

@@ -34,7 +34,7 @@ async def test_two_processes_keep_to_one_budget_together(store: Store, dsn: str)
 
 async def test_budgets_do_not_share_turns(store: Store) -> None:
     pace = store.pace(Counted())
-    await asyncio.wait_for(asyncio.gather(*(pace.take(Budget(f"cloud {n}", per_s=0.01)) for n in range(20))), 30)
+    await asyncio.wait_for(asyncio.gather(*(pace.take(Budget(f"cloud {n}", per_s=0.01)) for n in range(20))), 90)
 
 
 async def test_without_its_database_a_process_keeps_to_the_limit_alone() -> None:

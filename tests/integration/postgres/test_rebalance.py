@@ -73,7 +73,7 @@ class Night:
             if done:
                 break
             await self.world.tick()
-        return await asyncio.wait_for(job, 30)
+        return await asyncio.wait_for(job, 90)
 
     def next_day_is_far(self) -> None:
         """A killed job is stale, and it is still the same date."""

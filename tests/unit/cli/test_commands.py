@@ -18,7 +18,7 @@ HEADRACE = str(Path(sys.executable).parent / "headrace")
 def headrace(*arguments: str, data_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
     env = kept | {"HEADRACE_DATA_DIR": str(data_dir)} | environ
-    return subprocess.run([HEADRACE, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([HEADRACE, *arguments], env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_every_command_explains_itself() -> None:

@@ -24,7 +24,7 @@ def environ(**given: str) -> dict[str, str]:
 
 def headrace(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [HEADRACE, *arguments], env=environ(**given), capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        [HEADRACE, *arguments], env=environ(**given), capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
     )
 
 

@@ -62,7 +62,7 @@ async def test_the_same_notice_from_the_node_and_the_queue_is_one() -> None:
 
 async def test_wrong_credentials_end_the_reading() -> None:
     kept = await memory()
-    await asyncio.wait_for(reader(Queue(AuthError("aws", "no sqs:ReceiveMessage")), kept).run(asyncio.Event()), 10)
+    await asyncio.wait_for(reader(Queue(AuthError("aws", "no sqs:ReceiveMessage")), kept).run(asyncio.Event()), 90)
 
 
 async def test_it_stops_when_told_also_while_it_waits_after_an_error() -> None:
@@ -70,4 +70,4 @@ async def test_it_stops_when_told_also_while_it_waits_after_an_error() -> None:
     running = asyncio.create_task(reader(Queue(TransientError("aws", "timeout")), kept).run(stop))
     await asyncio.sleep(0)
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 90)

@@ -51,7 +51,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[EngineLaunch], EngineProcess]]:
 
 
 def until(engine: EngineProcess, holds: Callable[[EngineStatus], bool]) -> EngineStatus:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not holds(engine.status()):
         assert time.monotonic() < deadline, engine.status()
         time.sleep(0.02)
