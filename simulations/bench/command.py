@@ -42,6 +42,23 @@ def placement(as_json: Json = False) -> None:
     _show(asyncio.run(placement()), as_json)
 
 
+@command.command("performance")
+def performance(
+    sample: Annotated[Path | None, typer.Option(help="silicon_sample.csv of aiconfigurator: rebuild the shipped table from it")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit the roofline to the measured shapes; the peer is measurement itself, for a GPU type that the fit has not seen."""
+    from scheduler.optimizer.performance import performance_table
+    from simulations.bench.performance import read_sample, table_rows, write_table
+    from simulations.bench.roofline import figures
+
+    measured = read_sample(sample) if sample is not None else performance_table()
+    if sample is not None:
+        write_table(table_rows(measured))
+        performance_table.cache_clear()
+    _show(figures(performance_table(), measured), as_json)
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))

@@ -1,0 +1,91 @@
+"""The shipped performance table: what engines were measured to sustain under latency limits, one row per shape, size and limit.
+
+Built by ``headrace bench performance`` from published measurements; every row names its source and its day. A rate is the best over
+the batch sizes that were tried: batch x output tokens / (TTFT + (output tokens - 1) x TPOT), where both limits were met.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+TABLE = Path(__file__).parent / "performance.csv"
+COLUMNS = (
+    "family", "model", "parameters_b", "precision", "engine", "accelerator", "accelerators", "tensor_parallel", "pipeline_parallel",
+    "input_tokens", "output_tokens", "ttft_ms", "tpot_ms", "batch", "batches_tried", "tokens_per_s",
+    "measured_ttft_ms", "measured_tpot_ms", "evidence", "source", "as_of",
+)  # fmt: skip
+BYTES_PER_PARAMETER = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5, "int4": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured engine shape.
+
+    Attributes:
+        family, model, parameters_b: as in ``networks``. precision: of the weights.
+        engine: what was measured; some have no place in headrace and serve the calibration only.
+        accelerators: over all parallelism, inside one node.
+        ttft_ms, tpot_ms: the limits that were held, and what was measured at ``batch`` concurrent requests.
+        batches_tried: for this shape; another one may do better.
+    """
+
+    family: str
+    model: str
+    parameters_b: float
+    precision: str
+    engine: str
+    accelerator: str
+    accelerators: int
+    tensor_parallel: int
+    pipeline_parallel: int
+    input_tokens: int
+    output_tokens: int
+    ttft_ms: int
+    tpot_ms: int
+    batch: int
+    batches_tried: tuple[int, ...]
+    tokens_per_s: float
+    measured_ttft_ms: float
+    measured_tpot_ms: float
+    evidence: str
+    source: str
+    as_of: date
+
+    @property
+    def bucket(self) -> str:
+        """Name of the size bucket, as in ``roofline.Load``."""
+        return f"{self.input_tokens}x{self.output_tokens}"
+
+
+def read_table(lines: Iterable[str]) -> tuple[Row, ...]:
+    """Parse CSV lines with the header ``COLUMNS``.
+
+    Raises:
+        ValueError: a column is missing or a number is none.
+    """
+    reader = csv.DictReader(lines)
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+    if missing:
+        raise ValueError(f"not a performance table: columns {', '.join(missing)} are missing")
+    return tuple(_row(raw) for raw in reader)
+
+
+def _row(raw: dict[str, str]) -> Row:
+    figures = {name: float(raw[name]) for name in ("parameters_b", "tokens_per_s", "measured_ttft_ms", "measured_tpot_ms")}
+    whole = ("accelerators", "tensor_parallel", "pipeline_parallel", "input_tokens", "output_tokens", "ttft_ms", "tpot_ms", "batch")
+    text = {name: raw[name] for name in ("family", "model", "precision", "engine", "accelerator", "evidence", "source")}
+    counts = {name: int(raw[name]) for name in whole}
+    tried = tuple(int(part) for part in raw["batches_tried"].split("+"))
+    return Row(**text, **counts, **figures, batches_tried=tried, as_of=date.fromisoformat(raw["as_of"]))
+
+
+@cache
+def performance_table() -> tuple[Row, ...]:
+    """The table that ships with headrace."""
+    with TABLE.open(encoding="utf-8", newline="") as lines:
+        return read_table(lines)
