@@ -22,7 +22,7 @@ import csv
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from providers.cards import azure_card
@@ -52,13 +52,16 @@ class Dropped(Exception):
     """Why a row of the crawl does not reach the snapshot."""
 
 
-def build(crawl: Iterable[Crawled]) -> tuple[list[list[str]], Counter[str]]:
-    """The snapshot's rows, sorted, and how many of the crawl's prices were dropped for which reason."""
+def build(crawl: Iterable[Crawled], regions: Mapping[str, Sequence[str]] = REGIONS) -> tuple[list[list[str]], Counter[str]]:
+    """The snapshot's rows, sorted, and how many of the crawl's prices were dropped for which reason.
+
+    ``regions`` names those kept of a cloud; a cloud that it does not name keeps all.
+    """
     dropped: Counter[str] = Counter()
     rows: dict[tuple[str, ...], list[str]] = {}
     plausible = _without_mis_scaled(list(crawl), dropped)
     for row in _combined(plausible):
-        if row["region"] not in REGIONS.get(row["provider"], (row["region"],)):
+        if row["region"] not in regions.get(row["provider"], (row["region"],)):
             continue
         for capacity, column in PRICE_COLUMNS.items():
             try:

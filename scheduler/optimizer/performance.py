@@ -76,12 +76,29 @@ def read_table(lines: Iterable[str]) -> tuple[Row, ...]:
 
 
 def _row(raw: dict[str, str]) -> Row:
-    figures = {name: float(raw[name]) for name in ("parameters_b", "tokens_per_s", "measured_ttft_ms", "measured_tpot_ms")}
-    whole = ("accelerators", "tensor_parallel", "pipeline_parallel", "input_tokens", "output_tokens", "ttft_ms", "tpot_ms", "batch")
-    text = {name: raw[name] for name in ("family", "model", "precision", "engine", "accelerator", "evidence", "source")}
-    counts = {name: int(raw[name]) for name in whole}
-    tried = tuple(int(part) for part in raw["batches_tried"].split("+"))
-    return Row(**text, **counts, **figures, batches_tried=tried, as_of=date.fromisoformat(raw["as_of"]))
+    return Row(
+        family=raw["family"],
+        model=raw["model"],
+        parameters_b=float(raw["parameters_b"]),
+        precision=raw["precision"],
+        engine=raw["engine"],
+        accelerator=raw["accelerator"],
+        accelerators=int(raw["accelerators"]),
+        tensor_parallel=int(raw["tensor_parallel"]),
+        pipeline_parallel=int(raw["pipeline_parallel"]),
+        input_tokens=int(raw["input_tokens"]),
+        output_tokens=int(raw["output_tokens"]),
+        ttft_ms=int(raw["ttft_ms"]),
+        tpot_ms=int(raw["tpot_ms"]),
+        batch=int(raw["batch"]),
+        batches_tried=tuple(int(part) for part in raw["batches_tried"].split("+")),
+        tokens_per_s=float(raw["tokens_per_s"]),
+        measured_ttft_ms=float(raw["measured_ttft_ms"]),
+        measured_tpot_ms=float(raw["measured_tpot_ms"]),
+        evidence=raw["evidence"],
+        source=raw["source"],
+        as_of=date.fromisoformat(raw["as_of"]),
+    )
 
 
 @cache

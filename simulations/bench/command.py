@@ -9,8 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from simulations.bench.generate.command import generate
+
 command = typer.Typer(help="Measure headrace on this machine, against a named peer in the same run.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+command.command("generate")(generate)
 
 
 @command.command("inventory")

@@ -1,0 +1,152 @@
+"""Puts a problem together: the market, the deployments, a plan planted in it, and the limits around that plan."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from scheduler.domain.offer import CapacityType
+from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.workload import Deployment
+from simulations.bench.generate.clouds import ORDER, wares
+from simulations.bench.generate.ground import Ground
+from simulations.bench.generate.limits import caps, quotas, stock
+from simulations.bench.generate.market import Market, market
+from simulations.bench.generate.models import Served, served
+from simulations.bench.generate.plant import Planted, Planter
+from simulations.bench.generate.profile import Request
+from simulations.bench.generate.sources import Sources, read_sources
+from simulations.bench.generate.workload import Crowd, draft
+
+NOW = datetime(2026, 7, 20, 14, tzinfo=UTC)
+"""The day of the newest list prices, at an hour when America and Europe are both awake."""
+
+MODELS_PER_DEPLOYMENT = 0.35
+DRAFTS = 12
+OFFERS_PER_REGION = 10
+OFFERS_PER_REGION_LARGE = 6
+LARGE = 200
+EGRESS_HUBS = ("aws:us-east-1", "gcp:us-central1", "azure:westeurope")
+"""Where weights are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A problem, how it was made, and the plan that it surely has."""
+
+    snapshot: Snapshot
+    about: dict[str, Any]
+    planted: tuple[Planted, ...]
+
+
+def generate(request: Request) -> Generated:
+    """The problem of a request; the same request gives the same problem.
+
+    Raises:
+        InvalidInputError: the folder of research data is not readable.
+    """
+    draw = random.Random(f"{request.profile.name} {request.seed}")  # noqa: S311
+    sources = read_sources(request.data)
+    per_region = OFFERS_PER_REGION if request.clusters <= LARGE else OFFERS_PER_REGION_LARGE
+    goods = wares(sources, request.clouds, per_region, draw)
+    sold = market(goods, request.clusters, NOW, draw)
+    models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual_prices(sold), NOW.date(), draw)
+    ground = Ground(sold)
+    noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
+    crowd = Crowd(sources, request.profile, NOW.hour)
+    drafted = _drafted(request, models, crowd, Planter(ground, noise), draw)
+    limit = stock(ground, request.profile, draw)
+    ground.clear(limit)
+    planted = _planted(drafted, ground, Planter(ground, noise))
+    snapshot = _snapshot(sources, ground, drafted)
+    snapshot = replace(snapshot, caps=caps(ground, limit), quotas=quotas(ground, limit, NOW, draw))
+    return Generated(snapshot, _about(request, sources), tuple(planted))
+
+
+def _usual_prices(sold: Market) -> dict[str, float]:
+    """Median on-demand price per GPU and hour by card, micro-USD; of spot where nobody sells it otherwise."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for offer in sorted(sold.offers, key=lambda offer: offer.capacity_type is CapacityType.SPOT):
+        card = offer.instance_type.accelerator
+        if offer.capacity_type is not CapacityType.SPOT or card not in found:
+            found[card].append(offer.price_micro_usd_per_gpu_h)
+    return {card: statistics.median(prices) for card, prices in found.items()}
+
+
+def _drafted(
+    request: Request, models: list[Served], crowd: Crowd, planter: Planter, draw: random.Random
+) -> list[tuple[Deployment, Served]]:
+    """Deployments that can be placed where capacity is no matter; what they take together is the need."""
+    found = []
+    width = len(str(request.deployments))
+    for number in range(1, request.deployments + 1):
+        for attempt in range(DRAFTS):
+            deployment, kind = draft(f"d-{number:0{width}d}", models, crowd, attempt, draw)
+            if planter.place(deployment, kind) is not None:
+                found.append((deployment, kind))
+                break
+    return found
+
+
+def _planted(drafted: list[tuple[Deployment, Served]], ground: Ground, planter: Planter) -> list[Planted]:
+    """Every deployment where there is stock; for the few that find none the stock grows."""
+    found: list[Planted] = []
+    endless = np.full_like(ground.limit, np.iinfo(np.int64).max)
+    for deployment, kind in sorted(
+        drafted, key=lambda each: len(each[0].demand) + 4 * (each[0].rules.survivability is not None), reverse=True
+    ):
+        placed = planter.place(deployment, kind)
+        if placed is None:
+            held, ground.limit = ground.limit, endless
+            placed = planter.place(deployment, kind) or []
+            ground.limit = held
+        found += placed
+    return found
+
+
+def _snapshot(sources: Sources, ground: Ground, drafted: list[tuple[Deployment, Served]]) -> Snapshot:
+    sold = ground.market
+    kinds = {kind.model.id: kind for _, kind in drafted}
+    places = {f"{cluster.provider}:{cluster.region}" for cluster in sold.clusters}
+    prices = sources.egress_usd_per_gb
+    egress = {(hub, place): round(prices[hub, place] * 1e6) for hub in EGRESS_HUBS for place in sorted(places) if (hub, place) in prices}
+    return Snapshot(
+        version=1,
+        taken_at=NOW,
+        offers=sold.offers,
+        clusters=sold.clusters,
+        deployments=tuple(deployment for deployment, _ in drafted),
+        models=tuple(kind.model for kind in kinds.values()),
+        shapes=tuple(shape for kind in kinds.values() for shape in kind.shapes),
+        egress_micro_usd_per_gb=egress,
+        latency_ms=sold.latency_ms,
+    )
+
+
+def _about(request: Request, sources: Sources) -> dict[str, Any]:
+    """How it was made, for whoever reads the document."""
+    return {
+        "made_by": "headrace bench generate",
+        "clouds": request.clouds,
+        "clusters": request.clusters,
+        "deployments": request.deployments,
+        "seed": request.seed,
+        "profile": request.profile.name,
+        "real": [
+            *sources.told,
+            "throughput: the performance table, the calibrated roofline where nobody measured; every shape says which",
+        ],
+        "synthetic": [
+            f"clouds beyond {', '.join(ORDER)}: priced by draws from the real neoclouds' prices",
+            "caps, quotas, interruption rates, notice and launch times",
+            "latency: from the great-circle distance between regions, 1.6 times the light's time in fibre",
+            "deployments: sizes follow real clients' rates with their spread compressed and scaled to the profile; rules are drawn",
+            "models: fine-tuned variants of the published ones",
+        ],
+    }

@@ -1,0 +1,40 @@
+"""``headrace bench generate``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Hardness(StrEnum):
+    """Names of the profiles."""
+
+    HARD = "hard"
+    EASY = "easy"
+
+
+def generate(
+    clouds: Annotated[int, typer.Option(min=3, max=36)] = 18,
+    clusters: Annotated[int, typer.Option(min=3, max=870)] = 87,
+    deployments: Annotated[int, typer.Option(min=1, max=5000)] = 1000,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    profile: Annotated[Hardness, typer.Option(help="hard: two replicas each, scarce; easy: about twenty each")] = Hardness.HARD,
+    out: Annotated[Path | None, typer.Option(help="the document; standard output where it is left out")] = None,
+    data: Annotated[Path | None, typer.Option(help="folder with catalog, traffic and egress, instead of what ships with headrace")] = None,
+    fresh: Annotated[bool, typer.Option(help="no nodes and replicas yet")] = False,
+) -> None:
+    """Write a placement problem of real prices, throughput and traffic. The same arguments and seed give the same bytes."""
+    from scheduler.bootstrap.problem_file import ProblemFile
+    from scheduler.bootstrap.problem_write import text_of
+    from simulations.bench.generate.assemble import generate as generated
+    from simulations.bench.generate.profile import PROFILES, Request
+
+    made = generated(Request(clouds, clusters, deployments, seed, PROFILES[profile.value], data, fresh))
+    text = text_of(ProblemFile(made.snapshot, about=made.about))
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
