@@ -7,11 +7,14 @@ the batch sizes that were tried: batch x output tokens / (TTFT + (output tokens 
 from __future__ import annotations
 
 import csv
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+
+from scheduler.optimizer.roofline import BATCHES, Load
 
 TABLE = Path(__file__).parent / "performance.csv"
 COLUMNS = (
@@ -19,6 +22,9 @@ COLUMNS = (
     "input_tokens", "output_tokens", "ttft_ms", "tpot_ms", "batch", "batches_tried", "tokens_per_s",
     "measured_ttft_ms", "measured_tpot_ms", "evidence", "source", "as_of",
 )  # fmt: skip
+UNTRIED = 128
+"""Most sequences at once that a modelled rate assumes where nobody measured."""
+
 BYTES_PER_PARAMETER = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5, "int4": 0.5}
 
 
@@ -106,3 +112,31 @@ def performance_table() -> tuple[Row, ...]:
     """The table that ships with headrace."""
     with TABLE.open(encoding="utf-8", newline="") as lines:
         return read_table(lines)
+
+
+@cache
+def batches(model: str, bucket: str) -> tuple[int, ...]:
+    """Batch sizes that a modelled rate of this model may assume: up to what is usually tried with it, ``UNTRIED`` where nobody did.
+
+    Beyond that an engine's own limits decide, which no roofline knows, and a model would always look better than a measurement.
+    """
+    tried = [max(row.batches_tried) for row in performance_table() if row.model == model and row.bucket == bucket]
+    most = statistics.median_low(tried) if tried else UNTRIED
+    return tuple(batch for batch in BATCHES if batch <= most)
+
+
+@cache
+def measured(model: str, bytes_per_parameter: float, engine: str) -> dict[tuple[str, int, int], tuple[Row, ...]]:
+    """Rows of a model at a precision on an engine, by accelerator, tensor and pipeline parallelism."""
+    found: dict[tuple[str, int, int], tuple[Row, ...]] = {}
+    for row in performance_table():
+        if (row.model, row.engine) == (model, engine) and BYTES_PER_PARAMETER[row.precision] == bytes_per_parameter:
+            key = (row.accelerator, row.tensor_parallel, row.pipeline_parallel)
+            found[key] = (*found.get(key, ()), row)
+    return found
+
+
+def rate_under(rows: Iterable[Row], load: Load) -> Row | None:
+    """The best of these rows for a size bucket whose limits are no looser than the load's; None where none was measured."""
+    held = [row for row in rows if row.bucket == load.bucket and row.ttft_ms <= load.ttft_ms and row.tpot_ms <= load.tpot_ms]
+    return max(held, key=lambda row: row.tokens_per_s, default=None)

@@ -91,7 +91,7 @@ class Calibration:
     queue: float
 
 
-CALIBRATED = Calibration(5.35e-05, 1.17e-05, 1.16, 0.45, 34.7, 0.0848, 1.41, 0.225)
+CALIBRATED = Calibration(4.88e-05, 1.27e-05, 1.19, 0.564, 38.0, 0.0849, 1.41, 0.224)
 """Fitted to the measured rows by ``headrace bench performance``."""
 
 

@@ -6,6 +6,7 @@ and parallelism, as the silicon sample of ai-dynamo/aiconfigurator has them (Apa
 - Disaggregated rows: a replica here prefills and decodes on the same GPUs.
 - More than one node's GPUs, and attention data parallelism: the sample counts batches per rank there, and the GPUs are ambiguous.
 - Rows whose concurrency is not their batch, for the same reason.
+- Rows whose first token takes longer than all the others: most of those requests waited outside the batch.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ def _usable(raw: dict[str, str]) -> bool:
         return False
     concurrency = re.search(r"silicon_concurrency=(\d+)", raw["silicon_data_source"])
     if concurrency is not None and concurrency[1] != raw["batch_size"]:
+        return False
+    if float(raw["silicon_ttft_ms"]) > int(raw["osl"]) * float(raw["silicon_tpot_ms"]):
         return False
     known = any(part in plain(raw["model_path"]) for part in MODELS)
     return known and int(raw["tp_size"]) * int(raw["pp_size"]) <= NODE_GPUS and (int(raw["isl"]), int(raw["osl"])) in BUCKETS

@@ -21,6 +21,7 @@ from simulations.bench.generate.market import Market, market
 from simulations.bench.generate.models import Served, served
 from simulations.bench.generate.plant import Planted, Planter
 from simulations.bench.generate.profile import Request
+from simulations.bench.generate.running import running
 from simulations.bench.generate.sources import Sources, read_sources
 from simulations.bench.generate.workload import Crowd, draft
 
@@ -29,6 +30,7 @@ NOW = datetime(2026, 7, 20, 14, tzinfo=UTC)
 
 MODELS_PER_DEPLOYMENT = 0.35
 DRAFTS = 12
+NODES_PER_REPLICA = 0.5
 OFFERS_PER_REGION = 10
 OFFERS_PER_REGION_LARGE = 6
 LARGE = 200
@@ -56,57 +58,61 @@ def generate(request: Request) -> Generated:
     per_region = OFFERS_PER_REGION if request.clusters <= LARGE else OFFERS_PER_REGION_LARGE
     goods = wares(sources, request.clouds, per_region, draw)
     sold = market(goods, request.clusters, NOW, draw)
-    models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual_prices(sold), NOW.date(), draw)
+    models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual(sold), NOW.date(), draw)
     ground = Ground(sold)
     noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
     crowd = Crowd(sources, request.profile, NOW.hour)
+    ground.clear(np.full(len(sold.offers), _most_of_one_offer(request, len(sold.offers))))
     drafted = _drafted(request, models, crowd, Planter(ground, noise), draw)
     limit = stock(ground, request.profile, draw)
     ground.clear(limit)
-    planted = _planted(drafted, ground, Planter(ground, noise))
+    planted = _planted(drafted, Planter(ground, noise))
     snapshot = _snapshot(sources, ground, drafted)
-    snapshot = replace(snapshot, caps=caps(ground, limit), quotas=quotas(ground, limit, NOW, draw))
+    nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
+    snapshot = replace(snapshot, nodes=nodes, replicas=replicas, caps=caps(ground, limit, nodes))
+    snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw))
     return Generated(snapshot, _about(request, sources), tuple(planted))
 
 
-def _usual_prices(sold: Market) -> dict[str, float]:
-    """Median on-demand price per GPU and hour by card, micro-USD; of spot where nobody sells it otherwise."""
-    found: dict[str, list[float]] = defaultdict(list)
+def _usual(sold: Market) -> dict[str, tuple[float, int]]:
+    """By card: the median on-demand price per GPU and hour, of spot where nobody sells it otherwise, and the largest node."""
+    prices: dict[str, list[float]] = defaultdict(list)
+    most: dict[str, int] = defaultdict(int)
     for offer in sorted(sold.offers, key=lambda offer: offer.capacity_type is CapacityType.SPOT):
         card = offer.instance_type.accelerator
-        if offer.capacity_type is not CapacityType.SPOT or card not in found:
-            found[card].append(offer.price_micro_usd_per_gpu_h)
-    return {card: statistics.median(prices) for card, prices in found.items()}
+        most[card] = max(most[card], offer.instance_type.accelerator_count)
+        if offer.capacity_type is not CapacityType.SPOT or card not in prices:
+            prices[card].append(offer.price_micro_usd_per_gpu_h)
+    return {card: (statistics.median(known), most[card]) for card, known in prices.items()}
 
 
 def _drafted(
     request: Request, models: list[Served], crowd: Crowd, planter: Planter, draw: random.Random
 ) -> list[tuple[Deployment, Served]]:
-    """Deployments that can be placed where capacity is no matter; what they take together is the need."""
+    """Deployments that can be placed where no offer is nearly endless; what they take together is the need."""
     found = []
     width = len(str(request.deployments))
     for number in range(1, request.deployments + 1):
         for attempt in range(DRAFTS):
             deployment, kind = draft(f"d-{number:0{width}d}", models, crowd, attempt, draw)
-            if planter.place(deployment, kind) is not None:
+            if planter.place(deployment, kind, endless=attempt == DRAFTS - 1) is not None:
                 found.append((deployment, kind))
                 break
     return found
 
 
-def _planted(drafted: list[tuple[Deployment, Served]], ground: Ground, planter: Planter) -> list[Planted]:
-    """Every deployment where there is stock; for the few that find none the stock grows."""
+def _most_of_one_offer(request: Request, offers: int) -> int:
+    """Nodes: a dozen times what an offer would have if all had alike."""
+    nodes = request.deployments * max(2.0, request.profile.replicas) * NODES_PER_REPLICA
+    return max(4, round(12 * nodes / max(1, offers)))
+
+
+def _planted(drafted: list[tuple[Deployment, Served]], planter: Planter) -> list[Planted]:
+    """Every deployment where there is stock, the most demanding ones first; for the few that find none the stock grows."""
     found: list[Planted] = []
-    endless = np.full_like(ground.limit, np.iinfo(np.int64).max)
-    for deployment, kind in sorted(
-        drafted, key=lambda each: len(each[0].demand) + 4 * (each[0].rules.survivability is not None), reverse=True
-    ):
+    for deployment, kind in sorted(drafted, key=lambda each: (each[0].rules.survivability is None, -len(each[0].demand))):
         placed = planter.place(deployment, kind)
-        if placed is None:
-            held, ground.limit = ground.limit, endless
-            placed = planter.place(deployment, kind) or []
-            ground.limit = held
-        found += placed
+        found += placed if placed is not None else planter.place(deployment, kind, endless=True) or []
     return found
 
 
@@ -138,12 +144,14 @@ def _about(request: Request, sources: Sources) -> dict[str, Any]:
         "deployments": request.deployments,
         "seed": request.seed,
         "profile": request.profile.name,
+        "fresh": request.fresh,
         "real": [
             *sources.told,
             "throughput: the performance table, the calibrated roofline where nobody measured; every shape says which",
         ],
         "synthetic": [
             f"clouds beyond {', '.join(ORDER)}: priced by draws from the real neoclouds' prices",
+            "what runs already: most of a plan that was planted; none where the problem is fresh",
             "caps, quotas, interruption rates, notice and launch times",
             "latency: from the great-circle distance between regions, 1.6 times the light's time in fibre",
             "deployments: sizes follow real clients' rates with their spread compressed and scaled to the profile; rules are drawn",

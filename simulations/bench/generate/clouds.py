@@ -20,20 +20,15 @@ ORDER = ("azure", "gcp", "nebius", "lambda", "aws", "hyperstack", "verda", "vast
 
 USEFUL = (
     "L4-24GB-PCIe", "A10-24GB-PCIe", "A10G-24GB-PCIe", "L40S-48GB-PCIe", "A100-40GB-SXM", "A100-80GB-PCIe", "A100-80GB-SXM",
-    "H100-80GB-PCIe", "H100-94GB-NVL", "H100-80GB-SXM", "H200-141GB-SXM", "B200-180GB-SXM", "B300-270GB-SXM", "MI300X-192GB-OAM",
+    "H100-80GB-PCIe", "H100-94GB-NVL", "H100-80GB-SXM", "H200-141GB-SXM", "B200-180GB-SXM", "B300-270GB-SXM",
     "RTXPRO6000-96GB-PCIe", "RTXA6000-48GB-PCIe",
 )  # fmt: skip
 """Cards that people serve models on."""
 
 STOCKED = (
-    "L40S-48GB-PCIe",
-    "A100-80GB-SXM",
-    "H100-80GB-SXM",
-    "H200-141GB-SXM",
-    "B200-180GB-SXM",
-    "RTXPRO6000-96GB-PCIe",
-    "MI300X-192GB-OAM",
-)
+    "L40S-48GB-PCIe", "A100-80GB-SXM", "H100-80GB-PCIe", "H100-80GB-SXM", "H200-141GB-SXM", "B200-180GB-SXM", "B300-270GB-SXM",
+    "RTXPRO6000-96GB-PCIe", "RTXA6000-48GB-PCIe", "A100-80GB-PCIe",
+)  # fmt: skip
 """What neoclouds sell."""
 
 COUNTS = (1, 2, 4, 8)

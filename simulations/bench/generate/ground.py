@@ -46,7 +46,7 @@ class Ground:
         where = {name: index for index, name in enumerate(self.place_names)}
         self.place: Ints = np.array([where[_place(cluster)] for cluster, _ in self.pools])
         self.providers = sorted({offer.provider for offer in offers})
-        self.clear(np.full(len(market.offers), np.iinfo(np.int64).max))
+        self.clear(np.full(len(market.offers), np.iinfo(np.int32).max))
 
     def clear(self, limit: Ints) -> None:
         """Nothing is taken any more; ``limit`` holds from now on."""

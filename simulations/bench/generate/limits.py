@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime
 
 import numpy as np
 
+from scheduler.domain.fleet import Node
 from scheduler.domain.offer import CapacityType, Quota, QuotaUnit
 from scheduler.domain.snapshot import LaunchCap
 from simulations.bench.generate.ground import Ground, Ints, effective_price
@@ -17,7 +19,7 @@ from simulations.bench.generate.profile import Profile
 TAIL = 1.2
 """Exponent of the Pareto distribution of stock: most offers have a node or two, a few have dozens."""
 
-TAIL_MAX = 40.0
+TAIL_MAX = 15.0
 ATTRACTIVE = 0.5
 """Share of a card's offers, cheapest first, that count as attractive."""
 
@@ -54,10 +56,11 @@ def _share_out(ground: Ground, part: list[int], gpus: float, found: Ints, draw: 
         found[index] = int(nodes) + (draw.random() < nodes - int(nodes))
 
 
-def caps(ground: Ground, limit: Ints) -> dict[str, LaunchCap]:
-    """Launch caps by offer id."""
+def caps(ground: Ground, limit: Ints, nodes: Iterable[Node]) -> dict[str, LaunchCap]:
+    """Launch caps by offer id: stock that no node of ours holds yet."""
+    held = Counter(node.offer_id for node in nodes)
     most = np.maximum(limit, ground.taken)
-    return {offer.id: LaunchCap(int(most[i]), 0.7, "synthetic stock") for i, offer in enumerate(ground.market.offers)}
+    return {offer.id: LaunchCap(int(most[i]) - held[offer.id], 0.7, "synthetic stock") for i, offer in enumerate(ground.market.offers)}
 
 
 def quotas(ground: Ground, limit: Ints, now: datetime, draw: random.Random) -> tuple[Quota, ...]:

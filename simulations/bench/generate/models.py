@@ -11,7 +11,7 @@ from functools import cache
 from scheduler.domain.accelerator import ACCELERATORS
 from scheduler.domain.workload import EngineKind, EngineShape, Evidence, Model
 from scheduler.optimizer.networks import ARCHITECTURES, Architecture
-from scheduler.optimizer.performance import BYTES_PER_PARAMETER, Row, performance_table
+from scheduler.optimizer.performance import BYTES_PER_PARAMETER, Row, batches, measured, rate_under
 from scheduler.optimizer.roofline import Cut, Load, best_rate
 
 SERVED = (
@@ -41,6 +41,7 @@ SIZES = (
 )
 LIMITS = ((2000, 50, 3), (1000, 25, 1))
 GPUS = (1, 2, 4, 8)
+MEASURED_MAX = 2
 CARDS_MAX = 9
 """Cards beyond the so many cheapest per token are not worth a shape."""
 
@@ -64,10 +65,10 @@ class Served:
     tpot_ms: int
 
 
-def served(count: int, price_of: dict[str, float], now: date, draw: random.Random) -> list[Served]:
+def served(count: int, sold: dict[str, tuple[float, int]], now: date, draw: random.Random) -> list[Served]:
     """``count`` models, fine-tuned variants of published ones, each with two to four shapes on cards that are on sale.
 
-    ``price_of`` is the usual price per GPU and hour of a card, for the choice of sensible shapes.
+    ``sold`` is the usual price per GPU and hour of a card, and how many of it the largest node has.
     """
     found: list[Served] = []
     while len(found) < count:
@@ -76,7 +77,7 @@ def served(count: int, price_of: dict[str, float], now: date, draw: random.Rando
         ttft, tpot, _ = draw.choices(LIMITS, [each[-1] for each in LIMITS])[0]
         loads = tuple(Load(inputs, outputs, ttft, tpot) for _, inputs, outputs in sizes)
         known = next(each for each in ARCHITECTURES if each.name == name)
-        cuts = _sensible(known, precision, engine, loads, tuple(sorted(price_of.items())))
+        cuts = _sensible(known, precision, engine, loads, tuple(sorted(sold.items())))
         if not cuts:
             continue
         identity = f"{name.lower()}-{precision}-{len(found) + 1:04d}"
@@ -100,13 +101,13 @@ class _Way:
 
 @cache
 def _sensible(
-    known: Architecture, precision: str, engine: str, loads: tuple[Load, ...], price_of: tuple[tuple[str, float], ...]
+    known: Architecture, precision: str, engine: str, loads: tuple[Load, ...], sold: tuple[tuple[str, tuple[float, int]], ...]
 ) -> tuple[_Way, ...]:
     """Every cut that holds the limits in all buckets, the cheapest per token first; for each card the two best."""
     ways = []
-    for card, price in price_of:
+    for card, (price, most) in sold:
         of_card = []
-        for gpus in GPUS:
+        for gpus in (count for count in GPUS if count <= most):
             rates = [_rate(known, precision, engine, (card, gpus), load) for load in loads]
             if all(rate > 0 for rate, _ in rates):
                 per_token = price * gpus / min(rate for rate, _ in rates)
@@ -117,19 +118,13 @@ def _sensible(
 
 
 def _rate(known: Architecture, precision: str, engine: str, cut: tuple[str, int], load: Load) -> tuple[float, Row | None]:
-    row = _measured().get((known.name, precision, engine, *cut, load.bucket, load.tpot_ms))
+    card, gpus = cut
+    bytes_per_parameter = BYTES_PER_PARAMETER[precision]
+    row = rate_under(measured(known.name, bytes_per_parameter, engine).get((card, gpus, 1), ()), load)
     if row is not None:
         return row.tokens_per_s, row
-    card, gpus = cut
-    return round(best_rate(known.network(BYTES_PER_PARAMETER[precision]), Cut(ACCELERATORS[card], gpus), load), 1), None
-
-
-@cache
-def _measured() -> dict[tuple[str | float, ...], Row]:
-    found: dict[tuple[str | float, ...], Row] = {}
-    for row in sorted(performance_table(), key=lambda row: row.tokens_per_s):
-        found[row.model, row.precision, row.engine, row.accelerator, row.accelerators, row.bucket, row.tpot_ms] = row
-    return found
+    assumed = batches(known.name, load.bucket)
+    return round(best_rate(known.network(bytes_per_parameter), Cut(ACCELERATORS[card], gpus), load, batches=assumed), 1), None
 
 
 def _varied(ways: Sequence[_Way], count: int, draw: random.Random) -> list[_Way]:
@@ -138,15 +133,14 @@ def _varied(ways: Sequence[_Way], count: int, draw: random.Random) -> list[_Way]
     for way in ways:
         best.setdefault(way.card, way)
     cards = list(best.values())
-    measured = [way for way in cards if way.measured is not None]
-    chosen = measured[:1]
+    chosen = [way for way in cards if way.measured is not None][:MEASURED_MAX]
     ranked = sorted((draw.random() ** (1 + rank / 3), way.card) for rank, way in enumerate(cards[:CARDS_MAX]) if way not in chosen)
     chosen += [best[card] for _, card in ranked[::-1]][: max(1, count - len(chosen))]
     return sorted(chosen, key=lambda way: (way.card, way.gpus))
 
 
 def _shape(model: Model, engine: str, way: _Way, now: date) -> EngineShape:
-    measured = way.measured
+    known = way.measured
     return EngineShape(
         id=f"{model.id}/{way.card}x{way.gpus}",
         model=model.id,
@@ -154,9 +148,9 @@ def _shape(model: Model, engine: str, way: _Way, now: date) -> EngineShape:
         accelerator=way.card,
         accelerators_per_node=way.gpus,
         tokens_per_s=dict(way.rates),
-        evidence=Evidence.MEASURED if measured else Evidence.MODELLED,
-        source=measured.source if measured else "roofline, see scheduler/optimizer/roofline.py",
-        as_of=measured.as_of if measured else now,
+        evidence=Evidence.MEASURED if known else Evidence.MODELLED,
+        source=known.source if known else "roofline, see scheduler/optimizer/roofline.py",
+        as_of=known.as_of if known else now,
         tensor_parallel=way.gpus,
         start_s=round(NODE_READY_S + model.weights_gib / LOAD_GIB_PER_S),
     )

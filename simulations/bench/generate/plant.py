@@ -24,6 +24,7 @@ TRIES = 6
 """Failure domains that are tried before a deployment counts as not placeable."""
 
 EXACT = 1e-9
+MANY = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,20 @@ class Planter:
         self._near: dict[tuple[str, int | None], Mask] = {}
         self._within: dict[tuple[str, ...], Mask] = {}
 
-    def place(self, deployment: Deployment, served: Served) -> list[Planted] | None:
-        """Where its replicas go, taken from the ground; None where its rules leave no place, and then nothing is taken."""
+    def place(self, deployment: Deployment, served: Served, *, endless: bool = False) -> list[Planted] | None:
+        """Where its replicas go, taken from the ground; None where its rules leave no place, and then nothing is taken.
+
+        ``endless`` ignores the limits of the offers.
+        """
+        held = self._ground.limit
+        if endless:
+            self._ground.limit = np.full_like(held, np.iinfo(np.int32).max)
+        try:
+            return self._place(deployment, served)
+        finally:
+            self._ground.limit = held
+
+    def _place(self, deployment: Deployment, served: Served) -> list[Planted] | None:
         job, before = _Job(deployment, served), self._ground.state()
         parts = self._parts(deployment)
         if deployment.rules.spread is not None and len(parts) > 1:
@@ -151,9 +164,10 @@ class Planter:
         order = inside[np.argsort(cells.cost[inside], kind="stable")]
         left = fraction
         chunk = max(2, math.ceil(fraction * float(cells.need[order[0]]) / PARTS))
-        for cell in order:
+        # Once around in parts, so that many replicas are spread; then whatever fits.
+        for most, cell in [(chunk, cell) for cell in order] + [(MANY, cell) for cell in order]:
             shape, pool, need = int(cells.shape[cell]), int(cells.pool[cell]), float(cells.need[cell])
-            put = self._ground.take(pool, job.gpus(shape), min(chunk, math.ceil(left * need - EXACT)))
+            put = self._ground.take(pool, job.gpus(shape), min(most, math.ceil(left * need - EXACT)))
             if put:
                 job.planted[shape, pool] = job.planted.get((shape, pool), 0) + put
                 job.cells_of.setdefault(int(cells.domain[cell]), []).append((shape, pool))

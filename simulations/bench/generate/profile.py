@@ -26,8 +26,8 @@ class Profile:
 
 
 PROFILES = {
-    "hard": Profile("hard", 1.15, 0.25, 0.36, 0.12, 1.45, 1.0),
-    "easy": Profile("easy", 17.0, 0.25, 0.2, 0.1, 2.0, 2.0),
+    "hard": Profile("hard", 1.15, 0.25, 0.36, 0.12, 1.3, 0.35),
+    "easy": Profile("easy", 17.0, 0.25, 0.2, 0.1, 1.6, 1.0),
 }
 
 
