@@ -91,7 +91,7 @@ class Ground:
         per_node = int(self.gpus[pool]) // gpus
         fitting = int(self.free[pool]) // gpus
         offer = self.offer[pool]
-        spare = int(self.limit[offer] - self.taken[offer])
+        spare = max(0, int(self.limit[offer] - self.taken[offer]))
         put = min(replicas, fitting + spare * per_node)
         added = max(0, -(-(put - fitting) // per_node))
         self.taken[offer] += added
