@@ -1,156 +1,48 @@
-"""Problem documents as domain values and back: reading, writing, and the form for other programs.
-
-``problem_of(document_of(problem))`` is the problem again; a document that leaves defaults out comes back to the byte.
-"""
+"""Placement problems as files: read, written, and their form published for other programs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from scheduler.bootstrap import problem_schema as form
+from scheduler.api.placement_document import PlacementProblem, problem_of
+from scheduler.api.placement_form import ProblemDoc
+from scheduler.api.placement_write import text_of
 from scheduler.domain.errors import InvalidInputError
-from scheduler.domain.fleet import Cluster, Node, Replica
-from scheduler.domain.offer import Availability, InstanceType, Offer, Quota, Reservation
-from scheduler.domain.snapshot import LaunchCap, Snapshot
-from scheduler.domain.workload import (
-    Demand,
-    Deployment,
-    DisruptionBudget,
-    EngineShape,
-    ExternalEndpoint,
-    Model,
-    PlacementRules,
-    PriceBook,
-    Slo,
-    Spread,
-    Survivability,
-)
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemFile:
-    """One document.
-
-    Attributes:
-        objective: ``cost`` or ``margin``. amortisation_h: horizon over which the one-off cost of a move is spread.
-        about: how the problem was made, free text by name.
-    """
-
-    snapshot: Snapshot
-    objective: str = "cost"
-    amortisation_h: float = 24.0
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-
-def problem_of(document: object) -> ProblemFile:
-    """Check a document and make domain values of it.
-
-    Raises:
-        InvalidInputError: what is wrong, where, and what to write instead.
-    """
-    try:
-        doc = form.ProblemDoc.model_validate(document)
-    except ValidationError as error:
-        raise InvalidInputError("document", None, str(error), "Correct it.") from error
-    types = {f"{each.provider}/{each.name}": InstanceType(**each.model_dump()) for each in doc.instance_types}
-    offers = tuple(_offer(each, types[each.type], doc.taken_at) for each in doc.offers)
-    caps = {offer.id: _cap(each.cap) for offer, each in zip(offers, doc.offers, strict=True) if each.cap is not None}
-    snapshot = Snapshot(
-        version=1,
-        taken_at=doc.taken_at,
-        offers=offers,
-        caps=caps,
-        quotas=tuple(_quota(each, doc.taken_at) for each in doc.quotas),
-        reservations=tuple(Reservation(**each.model_dump(), observed_at=doc.taken_at) for each in doc.reservations),
-        clusters=tuple(_cluster(each) for each in doc.clusters),
-        nodes=tuple(_node(each, types[each.instance_type], doc.taken_at) for each in doc.nodes),
-        replicas=tuple(_replica(each, doc.taken_at) for each in doc.replicas),
-        models=tuple(Model(**each.model_dump()) for each in doc.models),
-        shapes=tuple(EngineShape(**each.model_dump()) for each in doc.shapes),
-        deployments=tuple(_deployment(each) for each in doc.deployments),
-        endpoints=tuple(_endpoint(each) for each in doc.endpoints),
-        egress_micro_usd_per_gb={(each.source, each.to): each.micro_usd_per_gb for each in doc.egress_micro_usd_per_gb},
-        latency_ms={(each.origin, each.place): each.ms for each in doc.latency_ms},
-    )
-    return ProblemFile(snapshot, doc.settings.objective, doc.settings.amortisation_h, doc.about)
-
-
-def _offer(each: form.OfferDoc, kind: InstanceType, taken_at: datetime) -> Offer:
-    told = each.model_dump(exclude={"type", "cap", "observed_at"})
-    return Offer(instance_type=kind, availability=Availability(), observed_at=each.observed_at or taken_at, **told)
-
-
-def _cap(each: form.CapDoc) -> LaunchCap:
-    return LaunchCap(each.nodes, each.confidence, each.reason)
-
-
-def _quota(each: form.QuotaDoc, taken_at: datetime) -> Quota:
-    return Quota(**each.model_dump(exclude={"capacity_types"}), capacity_types=tuple(each.capacity_types), observed_at=taken_at)
-
-
-def _cluster(each: form.ClusterDoc) -> Cluster:
-    return Cluster(**each.model_dump(exclude={"zones"}), zones=tuple(each.zones))
-
-
-def _node(each: form.NodeDoc, kind: InstanceType, taken_at: datetime) -> Node:
-    """The document says nothing of launch tokens: the id stands for it."""
-    told = each.model_dump(exclude={"instance_type"})
-    return Node(instance_type=kind, launch_token=each.id, requested_at=taken_at, **told)
-
-
-def _replica(each: form.ReplicaDoc, taken_at: datetime) -> Replica:
-    return Replica(**each.model_dump(exclude={"nodes"}), nodes=tuple(each.nodes), generation=1, requested_at=taken_at)
-
-
-def _deployment(each: form.DeploymentDoc) -> Deployment:
-    told = each.model_dump(exclude={"demand", "slo", "rules", "disruption", "price_book"})
-    return Deployment(
-        **told,
-        demand=tuple(_demand(demand) for demand in each.demand),
-        slo=Slo(**each.slo.model_dump()),
-        rules=_rules(each.rules),
-        disruption=DisruptionBudget(**each.disruption.model_dump()),
-        price_book=PriceBook(**each.price_book.model_dump()) if each.price_book else None,
-    )
-
-
-def _demand(each: form.DemandDoc) -> Demand:
-    return Demand(**each.model_dump(exclude={"jurisdictions"}), jurisdictions=tuple(each.jurisdictions))
-
-
-def _rules(each: form.RulesDoc) -> PlacementRules:
-    lists = {name: tuple(value) for name, value in each if isinstance(value, list)}
-    return PlacementRules(
-        **lists,
-        spot_ceiling=each.spot_ceiling,
-        spot_loss_share=each.spot_loss_share,
-        survivability=Survivability(**each.survivability.model_dump()) if each.survivability else None,
-        spread=Spread(**each.spread.model_dump()) if each.spread else None,
-    )
-
-
-def _endpoint(each: form.EndpointDoc) -> ExternalEndpoint:
-    price = PriceBook(**each.price.model_dump())
-    return ExternalEndpoint(each.id, each.model, each.url, each.jurisdiction, price, each.tokens_per_s_max)
-
-
-def read_problem(path: Path) -> ProblemFile:
+def read_problem(path: Path) -> PlacementProblem:
     """Read a document.
 
     Raises:
-        InvalidInputError: the file cannot be read, is no JSON, or is no problem.
+        InvalidInputError: the file cannot be read.
+        InvalidInputErrors: it is no JSON or no placement problem; every wrong field is named.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as error:
         raise InvalidInputError("problem", str(path), error.strerror or "cannot be read", "Name a readable file.") from error
-    except ValueError as error:
-        raise InvalidInputError("problem", str(path), f"is no JSON: {error}", "Correct the file.") from error
-    return problem_of(document)
+    return problem_of(content)
+
+
+def write_problem(problem: PlacementProblem, path: Path) -> None:
+    """Write a document; the same problem gives the same bytes.
+
+    Raises:
+        InvalidInputError: the file cannot be written.
+    """
+    write_file(path, text_of(problem))
+
+
+def write_file(path: Path, text: str) -> None:
+    """Raises InvalidInputError where the file cannot be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError("file", str(path), error.strerror or "cannot be written", "Name a file in a writable folder.") from error
+
+
+def problem_schema() -> dict[str, Any]:
+    """The form as JSON schema."""
+    schema = ProblemDoc.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "headrace placement problem", **schema}

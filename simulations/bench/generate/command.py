@@ -27,14 +27,15 @@ def generate(
     fresh: Annotated[bool, typer.Option(help="no nodes and replicas yet")] = False,
 ) -> None:
     """Write a placement problem of real prices, throughput and traffic. The same arguments and seed give the same bytes."""
-    from scheduler.bootstrap.problem_file import ProblemFile
-    from scheduler.bootstrap.problem_write import text_of
+    from scheduler.api.placement_document import PlacementProblem
+    from scheduler.api.placement_write import text_of
+    from scheduler.bootstrap.problem_file import write_file
     from simulations.bench.generate.assemble import generate as generated
     from simulations.bench.generate.profile import PROFILES, Request
 
     made = generated(Request(clouds, clusters, deployments, seed, PROFILES[profile.value], data, fresh))
-    text = text_of(ProblemFile(made.snapshot, about=made.about))
+    text = text_of(PlacementProblem(made.snapshot, about=made.about))
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        write_file(out, text)

@@ -1,4 +1,4 @@
-"""The form of a problem document: one placement problem as a file, independent of any running control plane.
+"""The form of a problem document: one placement problem for the optimizer, independent of any running control plane.
 
 Pydantic stays at this edge. Every field that the domain has a default for may be left out; unknown fields are errors. Money is integer
 micro-USD, and units stand in the names.
@@ -24,7 +24,7 @@ MICRO_USD_MAX = 10**15
 TOKENS_PER_S_MAX = 1e9
 """More than all engines of the world together; more is a mistake in the unit."""
 
-Id = Annotated[str, Field(min_length=1, max_length=400)]
+Id = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^|\x00-\x1f]+$", description="without | and control characters")]
 Text = Annotated[str, Field(max_length=4000)]
 MicroUsd = Annotated[int, Field(ge=0, le=MICRO_USD_MAX)]
 Rate = Annotated[float, Field(gt=0, le=TOKENS_PER_S_MAX, allow_inf_nan=False)]
@@ -38,7 +38,7 @@ Residence = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO country
 class Part(BaseModel):
     """Unknown fields are errors: a misspelt limit must not be silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SettingsDoc(Part):
@@ -133,7 +133,7 @@ class NodeDoc(Part):
 
     id: Id
     cluster: Id
-    offer_id: Id
+    offer_id: Id = Field(description="provider/account/region/zone/type/capacity of the offer it was launched from")
     instance_type: Id = Field(description="provider/name of an instance type")
     zone: Text = ""
     capacity_type: CapacityType

@@ -1,12 +1,12 @@
-"""Writes a problem as a document. What the domain has a default for is left out, so that a large problem stays small."""
+"""Writes a placement problem as a document. What the domain has a default for is left out, so that a large problem stays small."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, TypeVar
 
-from scheduler.bootstrap import problem_schema as form
-from scheduler.bootstrap.problem_file import ProblemFile
+from scheduler.api import placement_form as form
+from scheduler.api.placement_document import PlacementProblem
 from scheduler.domain.fleet import Node
 from scheduler.domain.offer import InstanceType, Offer
 from scheduler.domain.snapshot import Snapshot
@@ -15,7 +15,7 @@ from scheduler.domain.workload import ExternalEndpoint
 P = TypeVar("P", bound=form.Part)
 
 
-def document_of(problem: ProblemFile) -> dict[str, Any]:
+def document_of(problem: PlacementProblem) -> dict[str, Any]:
     """The document, as values that JSON has; parts without entries are left out."""
     snapshot = problem.snapshot
     settings = form.SettingsDoc(objective=problem.objective, amortisation_h=problem.amortisation_h)
@@ -45,7 +45,7 @@ def document_of(problem: ProblemFile) -> dict[str, Any]:
     return head | doc.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def text_of(problem: ProblemFile) -> str:
+def text_of(problem: PlacementProblem) -> str:
     """The document as JSON, one line per entry of its lists: readable, and comparable line by line."""
     parts = []
     for name, value in document_of(problem).items():
