@@ -44,5 +44,5 @@ def write_file(path: Path, text: str) -> None:
 
 def problem_schema() -> dict[str, Any]:
     """The form as JSON schema."""
-    schema = ProblemDoc.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "headrace placement problem", **schema}
+    named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "headrace placement problem, version 1"}
+    return named | {name: part for name, part in ProblemDoc.model_json_schema(by_alias=True).items() if name not in named}

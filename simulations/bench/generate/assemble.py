@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.domain.fleet import pool_id
 from scheduler.domain.offer import CapacityType
+from scheduler.domain.plan import CostTerm, Placement, PoolTarget, Target
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.workload import Deployment
 from simulations.bench.generate.clouds import ORDER, wares
@@ -30,6 +32,9 @@ NOW = datetime(2026, 7, 20, 14, tzinfo=UTC)
 
 MODELS_PER_DEPLOYMENT = 0.35
 DRAFTS = 12
+BUDGETED, BUDGET = 0.04, 1.2
+"""Share of the deployments with a budget, and the budget over what the planted plan spends on it."""
+
 NODES_PER_REPLICA = 0.5
 OFFERS_PER_REGION = 10
 OFFERS_PER_REGION_LARGE = 6
@@ -44,7 +49,7 @@ class Generated:
 
     snapshot: Snapshot
     about: dict[str, Any]
-    planted: tuple[Planted, ...]
+    planted: Target
 
 
 def generate(request: Request) -> Generated:
@@ -61,17 +66,18 @@ def generate(request: Request) -> Generated:
     models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual(sold), NOW.date(), draw)
     ground = Ground(sold)
     noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
-    crowd = Crowd(sources, request.profile, NOW.hour)
+    crowd = Crowd(sources, request.profile, NOW.hour, tuple(ground.providers))
     ground.clear(np.full(len(sold.offers), _most_of_one_offer(request, len(sold.offers))))
     drafted = _drafted(request, models, crowd, Planter(ground, noise), draw)
     limit = stock(ground, request.profile, draw)
     ground.clear(limit)
     planted = _planted(drafted, Planter(ground, noise))
+    drafted = _settled(drafted, ground, planted, draw)
     snapshot = _snapshot(sources, ground, drafted)
     nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
     snapshot = replace(snapshot, nodes=nodes, replicas=replicas, caps=caps(ground, limit, nodes))
     snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw))
-    return Generated(snapshot, _about(request, sources), tuple(planted))
+    return Generated(snapshot, _about(request, sources), _target(ground, planted))
 
 
 def _usual(sold: Market) -> dict[str, tuple[float, int]]:
@@ -114,6 +120,45 @@ def _planted(drafted: list[tuple[Deployment, Served]], planter: Planter) -> list
         placed = planter.place(deployment, kind)
         found += placed if placed is not None else planter.place(deployment, kind, endless=True) or []
     return found
+
+
+def _settled(
+    drafted: list[tuple[Deployment, Served]], ground: Ground, planted: list[Planted], draw: random.Random
+) -> list[tuple[Deployment, Served]]:
+    """Limits of single deployments that the planted plan keeps: most replicas, and budgets on a few."""
+    count: dict[str, int] = defaultdict(int)
+    spent: dict[str, float] = defaultdict(float)
+    for each in planted:
+        offer = ground.market.offers[ground.pools[each.pool][1]]
+        gpus = each.replicas * each.shape.accelerators_per_node
+        count[each.deployment] += each.replicas
+        spent[each.deployment] += offer.price_micro_usd_per_h * gpus / offer.instance_type.accelerator_count
+    found = []
+    for deployment, kind in drafted:
+        most = max(deployment.max_replicas, count[deployment.id] + 2)
+        budget = round(BUDGET * spent[deployment.id]) if draw.random() < BUDGETED else None
+        found.append((replace(deployment, max_replicas=most, budget_micro_usd_per_h=budget), kind))
+    return found
+
+
+def _target(ground: Ground, planted: list[Planted]) -> Target:
+    """The planted plan as an answer that the checker can judge; GPUs per node and replica are powers of two, so they pack without waste."""
+    sold = ground.market
+    used: dict[int, int] = defaultdict(int)
+    placements = []
+    for each in planted:
+        cluster, offer = ground.pools[each.pool]
+        used[each.pool] += each.replicas * each.shape.accelerators_per_node
+        identity = sold.offers[offer].id
+        placements.append(Placement(each.deployment, each.shape.id, pool_id(cluster.id, identity), cluster.id, identity, each.replicas))
+    pools = []
+    for index, gpus in sorted(used.items()):
+        cluster, offer = ground.pools[index]
+        identity, price = sold.offers[offer].id, sold.offers[offer].price_micro_usd_per_h
+        pools.append(PoolTarget(pool_id(cluster.id, identity), cluster.id, identity, -(-gpus // int(ground.gpus[index])), 0, price))
+    cost = sum(pool.nodes * pool.price_micro_usd_per_h for pool in pools)
+    term = CostTerm("nodes", cost, "the planted plan's nodes")
+    return Target(tuple(placements), tuple(pools), (), (), (term,), cost, 0, 1.0, "feasible", 0)
 
 
 def _snapshot(sources: Sources, ground: Ground, drafted: list[tuple[Deployment, Served]]) -> Snapshot:

@@ -120,6 +120,8 @@ class Planter:
         for index, shape in enumerate(job.served.shapes):
             fitting = ground.pools_of_card.get(shape.accelerator, none)
             fit = places[ground.place[fitting]] & (ground.gpus[fitting] >= shape.accelerators_per_node)
+            if rules.providers:
+                fit &= np.isin(ground.provider[fitting], [ground.providers.index(name) for name in rules.providers])
             fit &= ground.room(fitting, shape.accelerators_per_node)
             kept = fitting[fit & ~ground.spot[fitting]] if no_spot else fitting[fit]
             need = sum(demand.tokens_per_s * (1 + job.deployment.headroom) / shape.rate(demand.bucket) for demand in part)

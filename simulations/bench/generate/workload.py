@@ -13,7 +13,7 @@ from simulations.bench.generate.places import ORIGINS, Origin
 from simulations.bench.generate.profile import Profile
 from simulations.bench.generate.sources import Sources
 
-RESIDENT, NEAR, ON_DEMAND_ONLY, SPOT_CEILING, SPOT_LOSS, SPREAD, BUDGETED, SOME_CLOUDS = 0.28, 0.35, 0.08, 0.25, 0.12, 0.04, 0.04, 0.05
+RESIDENT, NEAR, ON_DEMAND_ONLY, SPOT_CEILING, SPOT_LOSS, SPREAD, SOME_CLOUDS = 0.28, 0.35, 0.08, 0.25, 0.12, 0.04, 0.06
 """Shares of the deployments with such a rule."""
 
 NEAR_MS = (90, 120, 150, 200, 250)
@@ -27,11 +27,12 @@ PLAIN_AFTER = 4
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who uses a fleet: real clients' rates and the hour at which the peak is looked at."""
+    """Who uses a fleet: real clients' rates and the hour at which the peak is looked at; and the clouds there are."""
 
     sources: Sources
     profile: Profile
     utc_hour: int
+    clouds: tuple[str, ...]
 
     def origin_weight(self, origin: Origin) -> float:
         """Share of users there, by how busy their hour is."""
@@ -41,7 +42,6 @@ class Crowd:
 def draft(identity: str, models: Sequence[Served], crowd: Crowd, attempt: int, draw: random.Random) -> tuple[Deployment, Served]:
     """One deployment; the more attempts failed to place, the fewer rules it has."""
     kind = draw.choice(models)
-    profile = crowd.profile
     strict = attempt < PLAIN_AFTER
     origins = _origins(crowd, draw)
     resident = strict and draw.random() < RESIDENT
@@ -49,7 +49,7 @@ def draft(identity: str, models: Sequence[Served], crowd: Crowd, attempt: int, d
     headroom = draw.choice(HEADROOM)
     replicas = _replicas(crowd, draw)
     demand = _demand(kind, crowd, origins, replicas / (1 + headroom), (resident, near), draw)
-    rules = _rules(profile, draw) if attempt <= PLAIN_AFTER else PlacementRules()
+    rules = _rules(crowd, draw) if attempt <= PLAIN_AFTER else PlacementRules()
     return Deployment(
         id=identity,
         model=kind.model.id,
@@ -96,14 +96,21 @@ def _demand(
     return tuple(found)
 
 
-def _rules(profile: Profile, draw: random.Random) -> PlacementRules:
+def _rules(crowd: Crowd, draw: random.Random) -> PlacementRules:
+    profile = crowd.profile
     kind, chance = None, draw.random()
     if chance < profile.survive_provider:
         kind = FailureDomain.PROVIDER
     elif chance < profile.survive_provider + profile.survive_region:
         kind = FailureDomain.REGION
     on_demand = draw.random() < ON_DEMAND_ONLY
+    some = (
+        sorted(draw.sample(crowd.clouds, max(4, round(0.6 * len(crowd.clouds)))))
+        if draw.random() < SOME_CLOUDS and len(crowd.clouds) > 4
+        else []
+    )
     return PlacementRules(
+        providers=tuple(some),
         capacity_types=("on-demand",) if on_demand else (),
         spot_ceiling=draw.choice((0.0, 0.3, 0.5, 0.5)) if not on_demand and draw.random() < SPOT_CEILING else 1.0,
         spot_loss_share=draw.choice((0.5, 0.7)) if not on_demand and draw.random() < SPOT_LOSS else 0.0,
