@@ -18,14 +18,14 @@ from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.workload import Deployment
 from simulations.bench.generate.clouds import ORDER, wares
 from simulations.bench.generate.ground import Ground
-from simulations.bench.generate.limits import caps, quotas, stock
+from simulations.bench.generate.limits import caps, quotas, stock, tightened
 from simulations.bench.generate.market import Market, market
 from simulations.bench.generate.models import Served, served
 from simulations.bench.generate.plant import Planted, Planter
 from simulations.bench.generate.profile import Request
 from simulations.bench.generate.running import running
 from simulations.bench.generate.sources import Sources, read_sources
-from simulations.bench.generate.workload import Crowd, draft
+from simulations.bench.generate.workload import Crowd, Slot, draft, losses
 
 NOW = datetime(2026, 7, 20, 14, tzinfo=UTC)
 """The day of the newest list prices, at an hour when America and Europe are both awake."""
@@ -66,12 +66,13 @@ def generate(request: Request) -> Generated:
     models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual(sold), NOW.date(), draw)
     ground = Ground(sold)
     noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
-    crowd = Crowd(sources, request.profile, NOW.hour, tuple(ground.providers))
+    crowd = Crowd(tuple(models), sources, request.profile, NOW.hour, tuple(ground.providers))
     ground.clear(np.full(len(sold.offers), _most_of_one_offer(request, len(sold.offers))))
-    drafted = _drafted(request, models, crowd, Planter(ground, noise), draw)
+    drafted = _drafted(request, crowd, Planter(ground, noise), draw)
     limit = stock(ground, request.profile, draw)
     ground.clear(limit)
     planted = _planted(drafted, Planter(ground, noise))
+    limit = tightened(ground, limit, request.profile.tight, draw)
     drafted = _settled(drafted, ground, planted, draw)
     snapshot = _snapshot(sources, ground, drafted)
     nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
@@ -92,15 +93,14 @@ def _usual(sold: Market) -> dict[str, tuple[float, int]]:
     return {card: (statistics.median(known), most[card]) for card, known in prices.items()}
 
 
-def _drafted(
-    request: Request, models: list[Served], crowd: Crowd, planter: Planter, draw: random.Random
-) -> list[tuple[Deployment, Served]]:
+def _drafted(request: Request, crowd: Crowd, planter: Planter, draw: random.Random) -> list[tuple[Deployment, Served]]:
     """Deployments that can be placed where no offer is nearly endless; what they take together is the need."""
     found = []
     width = len(str(request.deployments))
-    for number in range(1, request.deployments + 1):
+    for number, loss in enumerate(losses(request.profile, request.deployments, draw), start=1):
+        slot = Slot(f"d-{number:0{width}d}", loss)
         for attempt in range(DRAFTS):
-            deployment, kind = draft(f"d-{number:0{width}d}", models, crowd, attempt, draw)
+            deployment, kind = draft(crowd, slot, attempt, draw)
             if planter.place(deployment, kind, endless=attempt == DRAFTS - 1) is not None:
                 found.append((deployment, kind))
                 break

@@ -56,11 +56,19 @@ def _share_out(ground: Ground, part: list[int], gpus: float, found: Ints, draw: 
         found[index] = int(nodes) + (draw.random() < nodes - int(nodes))
 
 
+def tightened(ground: Ground, limit: Ints, share: float, draw: random.Random) -> Ints:
+    """Stock after planting: it grew where it had to, and by chance it ends where the planted plan does."""
+    found = np.maximum(limit, ground.taken)
+    for index in np.flatnonzero(ground.taken):
+        if draw.random() < share:
+            found[index] = ground.taken[index]
+    return found
+
+
 def caps(ground: Ground, limit: Ints, nodes: Iterable[Node]) -> dict[str, LaunchCap]:
     """Launch caps by offer id: stock that no node of ours holds yet."""
     held = Counter(node.offer_id for node in nodes)
-    most = np.maximum(limit, ground.taken)
-    return {offer.id: LaunchCap(int(most[i]) - held[offer.id], 0.7, "synthetic stock") for i, offer in enumerate(ground.market.offers)}
+    return {offer.id: LaunchCap(int(limit[i]) - held[offer.id], 0.7, "synthetic stock") for i, offer in enumerate(ground.market.offers)}
 
 
 def quotas(ground: Ground, limit: Ints, now: datetime, draw: random.Random) -> tuple[Quota, ...]:

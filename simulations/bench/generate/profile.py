@@ -14,6 +14,7 @@ class Profile:
         replicas: median size of a deployment's demand, in replicas of a middling shape of it; growth: exponent on its traffic.
         survive_provider, survive_region: shares of the deployments that must survive such a loss.
         attractive: GPUs that the cheaper half of a card's offers has, as a multiple of the need; fallback: that the dearer half has.
+        tight: share of the planted offers that have no more than the planted plan takes.
     """
 
     name: str
@@ -23,11 +24,12 @@ class Profile:
     survive_region: float
     attractive: float
     fallback: float
+    tight: float
 
 
 PROFILES = {
-    "hard": Profile("hard", 1.15, 0.25, 0.36, 0.12, 1.3, 0.35),
-    "easy": Profile("easy", 17.0, 0.25, 0.2, 0.1, 1.6, 1.0),
+    "hard": Profile("hard", 1.15, 0.25, 0.36, 0.12, 1.3, 0.35, 0.6),
+    "easy": Profile("easy", 20.0, 0.25, 0.2, 0.1, 1.6, 1.0, 0.2),
 }
 
 

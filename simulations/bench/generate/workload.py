@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scheduler.domain.workload import Demand, Deployment, FailureDomain, PlacementRules, Slo, Spread, Survivability
 from simulations.bench.generate.models import Served
@@ -21,14 +22,25 @@ SHARES = (0.5, 0.5, 0.6, 0.7, 0.8, 1.0)
 HEADROOM = (0.1, 0.15, 0.2, 0.3)
 PRIORITIES = (50, 100, 100, 100, 200)
 SMALLEST, LARGEST = 0.25, 8.0
-PLAIN_AFTER = 4
-"""Drafts that could not be placed before the rules are left out."""
+TENANTS = 40
+FEW_CLOUDS = 4
+PLAIN_AFTER, BARE_AFTER = 4, 9
+"""Drafts that could not be placed before all rules but survivability are left out, and before that is too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A deployment to be: its id and what it must survive."""
+
+    id: str
+    loss: FailureDomain | None
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Who uses a fleet: real clients' rates and the hour at which the peak is looked at; and the clouds there are."""
+    """Who uses a fleet: models, real clients' rates, the hour at which the peak is looked at, and the clouds there are."""
 
+    models: tuple[Served, ...]
     sources: Sources
     profile: Profile
     utc_hour: int
@@ -39,9 +51,18 @@ class Crowd:
         return origin.weight * self.sources.hours[(self.utc_hour + origin.utc_h) % 24]
 
 
-def draft(identity: str, models: Sequence[Served], crowd: Crowd, attempt: int, draw: random.Random) -> tuple[Deployment, Served]:
+def losses(profile: Profile, deployments: int, draw: random.Random) -> list[FailureDomain | None]:
+    """What each deployment must survive; the profile's shares are kept exactly, whatever the size."""
+    provider, region = (math.ceil(share * deployments) for share in (profile.survive_provider, profile.survive_region))
+    wanted: list[FailureDomain | None] = [*[FailureDomain.PROVIDER] * provider, *[FailureDomain.REGION] * region, *[None] * deployments]
+    found = wanted[:deployments]
+    draw.shuffle(found)
+    return found
+
+
+def draft(crowd: Crowd, slot: Slot, attempt: int, draw: random.Random) -> tuple[Deployment, Served]:
     """One deployment; the more attempts failed to place, the fewer rules it has."""
-    kind = draw.choice(models)
+    kind = draw.choice(crowd.models)
     strict = attempt < PLAIN_AFTER
     origins = _origins(crowd, draw)
     resident = strict and draw.random() < RESIDENT
@@ -49,19 +70,20 @@ def draft(identity: str, models: Sequence[Served], crowd: Crowd, attempt: int, d
     headroom = draw.choice(HEADROOM)
     replicas = _replicas(crowd, draw)
     demand = _demand(kind, crowd, origins, replicas / (1 + headroom), (resident, near), draw)
-    rules = _rules(crowd, draw) if attempt <= PLAIN_AFTER else PlacementRules()
+    survive = Survivability(slot.loss, draw.choice(SHARES)) if slot.loss and attempt < BARE_AFTER else None
+    rules = _rules(crowd, draw) if strict else PlacementRules()
     return Deployment(
-        id=identity,
+        id=slot.id,
         model=kind.model.id,
         demand=demand,
         engine=kind.engine,
-        tenant=f"tenant-{draw.randint(1, 40):02d}",
+        tenant=f"tenant-{draw.randint(1, TENANTS):02d}",
         slo=Slo(kind.ttft_ms, kind.tpot_ms),
         headroom=headroom,
         min_replicas=1,
         max_replicas=round(6 * replicas) + 8,
         priority=draw.choice(PRIORITIES),
-        rules=rules,
+        rules=replace(rules, survivability=survive),
     ), kind
 
 
@@ -97,23 +119,14 @@ def _demand(
 
 
 def _rules(crowd: Crowd, draw: random.Random) -> PlacementRules:
-    profile = crowd.profile
-    kind, chance = None, draw.random()
-    if chance < profile.survive_provider:
-        kind = FailureDomain.PROVIDER
-    elif chance < profile.survive_provider + profile.survive_region:
-        kind = FailureDomain.REGION
+    some: list[str] = []
+    if len(crowd.clouds) > FEW_CLOUDS and draw.random() < SOME_CLOUDS:
+        some = sorted(draw.sample(crowd.clouds, max(FEW_CLOUDS, round(0.6 * len(crowd.clouds)))))
     on_demand = draw.random() < ON_DEMAND_ONLY
-    some = (
-        sorted(draw.sample(crowd.clouds, max(4, round(0.6 * len(crowd.clouds)))))
-        if draw.random() < SOME_CLOUDS and len(crowd.clouds) > 4
-        else []
-    )
     return PlacementRules(
         providers=tuple(some),
         capacity_types=("on-demand",) if on_demand else (),
         spot_ceiling=draw.choice((0.0, 0.3, 0.5, 0.5)) if not on_demand and draw.random() < SPOT_CEILING else 1.0,
         spot_loss_share=draw.choice((0.5, 0.7)) if not on_demand and draw.random() < SPOT_LOSS else 0.0,
-        survivability=Survivability(kind, draw.choice(SHARES)) if kind else None,
         spread=Spread(FailureDomain.PROVIDER, draw.choice((0.5, 0.6, 0.7))) if draw.random() < SPREAD else None,
     )

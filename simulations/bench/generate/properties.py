@@ -1,0 +1,65 @@
+"""How hard a generated problem turned out: figures of a plan for it, and how far cheapest-first stays behind."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from typing import Any
+
+from scheduler.domain.plan import Target
+from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.workload import FailureDomain
+from scheduler.optimizer import SolveSettings, check, solve
+from scheduler.optimizer.problem import build
+from scheduler.optimizer.search import greedy_solution
+from scheduler.optimizer.solve import to_target
+from simulations.bench.generate.ground import effective_price
+
+
+def properties(snapshot: Snapshot, plan: Target, name: str) -> dict[str, Any]:
+    """Figures of one plan."""
+    replicas: Counter[str] = Counter()
+    for placement in plan.placements:
+        replicas[placement.deployment] += placement.replicas
+    binding, attractive = _caps(snapshot, plan)
+    rules = [deployment.rules.survivability for deployment in snapshot.deployments]
+    surviving = sum(rule is not None and rule.domain is FailureDomain.PROVIDER for rule in rules)
+    return {
+        "plan": name,
+        "violations": len(check(snapshot, plan)),
+        "unmet": len(plan.unmet),
+        "usd_per_h": round(plan.objective_micro_usd_per_h / 1e6, 2),
+        "median_replicas": statistics.median(replicas.values()) if replicas else 0,
+        "nodes": sum(pool.nodes for pool in plan.pools),
+        "caps_attractive": attractive,
+        "share_of_caps_binding": round(binding / max(1, attractive), 3),
+        "share_surviving_a_provider": round(surviving / max(1, len(rules)), 3),
+    }
+
+
+def _caps(snapshot: Snapshot, plan: Target) -> tuple[int, int]:
+    """Attractive offers that are sold out by the plan, and all attractive ones.
+
+    An offer with stock is attractive where its GPUs cost no more than the dearest of the same card that the plan pays for.
+    """
+    offers = {offer.id: offer for offer in snapshot.offers}
+    wanted, running = Counter[str](), Counter(node.offer_id for node in snapshot.nodes)
+    for pool in plan.pools:
+        wanted[pool.offer_id] += pool.nodes
+    price = {name: effective_price(offer) / offer.instance_type.accelerator_count for name, offer in offers.items()}
+    dearest: dict[str, float] = defaultdict(float)
+    for name in wanted:
+        card = offers[name].instance_type.accelerator
+        dearest[card] = max(dearest[card], price[name] if wanted[name] else 0.0)
+    stock = {name: cap.nodes + running[name] for name, cap in snapshot.caps.items() if cap.nodes + running[name] > 0}
+    attractive = [name for name in stock if name in offers and price[name] <= dearest[offers[name].instance_type.accelerator]]
+    return sum(wanted[name] >= stock[name] for name in attractive), len(attractive)
+
+
+def solved_properties(snapshot: Snapshot, time_limit_s: float, seed: int) -> dict[str, Any]:
+    """Figures of the solver's plan, with the proven gap and the cost of cheapest-first over it."""
+    plan = solve(snapshot, SolveSettings(time_limit_s=time_limit_s, seed=seed, explain=False))
+    greedy = to_target(greedy_solution(build(snapshot)), 0)
+    ratio = greedy.objective_micro_usd_per_h / max(1, plan.objective_micro_usd_per_h)
+    figures = properties(snapshot, plan, "solved") | {"status": plan.status, "gap": round(plan.gap, 5), "solve_ms": plan.solve_ms}
+    return figures | {"greedy_over_solved": round(ratio, 4), "greedy_unmet": len(greedy.unmet)}
