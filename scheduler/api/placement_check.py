@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from scheduler.api import placement_form as form
 from scheduler.api.schema import InvalidInputErrors, check_accelerator, field_path
@@ -18,6 +19,9 @@ from scheduler.domain.offer import CapacityType, offer_id
 
 ERRORS_MAX = 50
 """Errors told at once; more of them have the same cause."""
+
+VALUE_MAX = 200
+"""Characters of a wrong value that are worth repeating."""
 
 UNITS = {
     "tokens_per_s": "It is in output tokens per second.",
@@ -58,7 +62,7 @@ def _explained(detail: object) -> InvalidInputError:
     if kind == "missing":
         return InvalidInputError(path, None, "missing", "Add it.")
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(last, _known_fields(), 1)
+        near = difflib.get_close_matches(last, _siblings(detail["loc"]), 1)
         return InvalidInputError(path, value, "unknown field", f"Did you mean {near[0]}?" if near else "Remove it.")
     if kind in ("enum", "literal_error"):
         return InvalidInputError(path, value, "not one of the allowed values", f"Use {detail['ctx']['expected']}.")
@@ -66,17 +70,27 @@ def _explained(detail: object) -> InvalidInputError:
     return InvalidInputError(path, value, message, f"Correct the value. {unit}".strip())
 
 
-VALUE_MAX = 200
-
-
 def _unit_field(location: Sequence[str | int]) -> str:
     """The innermost field with a unit: rates lie under their bucket's name."""
     return next((part for part in reversed(location) if part in UNITS), "") if location else ""
 
 
-def _known_fields() -> list[str]:
-    shapes = [each for each in vars(form).values() if isinstance(each, type) and issubclass(each, form.Part)]
-    return sorted({field.alias or name for shape in shapes for name, field in shape.model_fields.items()})
+def _siblings(location: Sequence[str | int]) -> list[str]:
+    """Fields that the form has where an unknown one was found."""
+    form_here: type[BaseModel] = form.ProblemDoc
+    for part in location[:-1]:
+        named = {field.alias or name: field for name, field in form_here.model_fields.items()}
+        inner = list(_inside(named[part].annotation)) if part in named else []
+        form_here = inner[0] if inner else form_here
+    return sorted(field.alias or name for name, field in form_here.model_fields.items())
+
+
+def _inside(annotation: object) -> Iterator[type[BaseModel]]:
+    """Forms in an annotation such as ``list[ShapeDoc]`` or ``CapDoc | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _inside(part)
 
 
 def _found(doc: form.ProblemDoc) -> Iterator[InvalidInputError]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from scheduler.api import placement_form as form
 from scheduler.api.placement_document import PlacementProblem
+from scheduler.domain.errors import ConflictError
 from scheduler.domain.fleet import Node
 from scheduler.domain.offer import InstanceType, Offer
 from scheduler.domain.snapshot import Snapshot
@@ -63,9 +65,17 @@ def _told(shape: type[P], value: object) -> P:
 
 
 def _types(snapshot: Snapshot) -> list[InstanceType]:
-    found = {_type_name(offer.instance_type): offer.instance_type for offer in snapshot.offers}
-    for node in snapshot.nodes:
-        found.setdefault(_type_name(node.instance_type), node.instance_type)
+    """Types by name; some clouds vary a type's memory by region, which no plan looks at.
+
+    Raises:
+        ConflictError: two types of one name differ in what a plan does look at.
+    """
+    found: dict[str, InstanceType] = {}
+    kinds = [offer.instance_type for offer in snapshot.offers] + [node.instance_type for node in snapshot.nodes]
+    for kind in kinds:
+        first = found.setdefault(_type_name(kind), kind)
+        if replace(kind, memory_gib=first.memory_gib) != first:
+            raise ConflictError(f"instance type {_type_name(kind)} is two things in two regions; a problem document cannot say so")
     return list(found.values())
 
 

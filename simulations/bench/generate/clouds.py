@@ -62,8 +62,11 @@ def wares(sources: Sources, clouds: int, per_region: int, draw: random.Random) -
 def _real(prices: Sequence[ListPrice], per_region: int, draw: random.Random) -> dict[Region, list[Ware]]:
     """The cheapest type for every card, count and way to buy it, in at most two zones of the region."""
     cheapest: dict[tuple[str, str, str, str, int, CapacityType], ListPrice] = {}
-    for row in prices:
-        kind = row.instance_type
+    kinds: dict[tuple[str, str], InstanceType] = {}
+    for listed in prices:
+        # A name stands for one type in a document, though some clouds vary its memory by region.
+        kind = kinds.setdefault((listed.instance_type.provider, listed.instance_type.name), listed.instance_type)
+        row = replace(listed, instance_type=kind)
         if kind.accelerator not in USEFUL or kind.accelerator_count not in COUNTS or row.jurisdiction == "":
             continue
         key = (kind.provider, row.region, row.zone, kind.accelerator, kind.accelerator_count, row.capacity_type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from scheduler.domain.fleet import Node, Replica
 from scheduler.domain.lifecycle import NodeState, ReplicaState
@@ -29,7 +29,7 @@ def running(ground: Ground, planted: Sequence[Planted], now: datetime, draw: ran
             need = each.shape.accelerators_per_node
             index = next((i for i, (_, left) in enumerate(free) if left >= need), len(free))
             if index == len(free):
-                node = _node(ground, pool, len(nodes) + 1, now - timedelta(hours=draw.randint(2, 400)))
+                node = _node(ground, pool, len(nodes) + 1, now)
                 nodes.append(node)
                 free.append((node, node.instance_type.accelerator_count))
             node, left = free[index]
@@ -38,7 +38,7 @@ def running(ground: Ground, planted: Sequence[Planted], now: datetime, draw: ran
     return tuple(nodes), tuple(replicas)
 
 
-def _node(ground: Ground, pool: int, number: int, since: datetime) -> Node:
+def _node(ground: Ground, pool: int, number: int, now: datetime) -> Node:
     cluster, index = ground.pools[pool]
     offer = ground.market.offers[index]
     return Node(
@@ -51,7 +51,7 @@ def _node(ground: Ground, pool: int, number: int, since: datetime) -> Node:
         price_micro_usd_per_h=offer.price_micro_usd_per_h,
         state=NodeState.READY,
         launch_token=f"n-{number:05d}",
-        requested_at=since,
+        requested_at=now,
     )
 
 

@@ -10,10 +10,12 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
+from scheduler.api.placement_document import problem_of
 from scheduler.domain.lifecycle import PlanState, Schedulability
 from scheduler.domain.stores import Workload
 from scheduler.domain.usage import NodeUsage, TokenUsage
 from scheduler.domain.workload import PriceBook
+from scheduler.optimizer import check, solve
 from tests.builders import NOW, deployment
 from tests.integration.api.conftest import Door
 
@@ -198,3 +200,10 @@ def _cases(operation: Any) -> list[Any]:
 
     collect()
     return found[:3]
+
+
+async def test_the_fleet_is_a_problem_document_that_can_be_solved_elsewhere(api: httpx2.AsyncClient) -> None:
+    problem = problem_of((await api.get("/v1/problem")).text)
+    assert {each.id for each in problem.snapshot.deployments} == {"chat"}
+    assert len(problem.snapshot.clusters) == 2
+    assert not check(problem.snapshot, solve(problem.snapshot))

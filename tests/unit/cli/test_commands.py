@@ -30,8 +30,8 @@ def test_every_command_explains_itself() -> None:
     root = typer.main.get_command(build())
     names = set(getattr(root, "commands", {}))
     assert names >= {
-        "demo", "serve", "agent", "edge", "db", "providers", "offers", "clusters", "deployments", "plan", "apply", "explain", "rebalance",
-        "drain", "cordon", "uncordon", "simulate", "market", "status", "margin", "events", "keys", "bench",
+        "demo", "serve", "agent", "edge", "db", "providers", "offers", "clusters", "deployments", "plan", "apply", "explain", "optimize",
+        "rebalance", "drain", "cordon", "uncordon", "simulate", "market", "status", "margin", "events", "keys", "bench",
     }  # fmt: skip
     assert walk(root, "headrace") == []
 

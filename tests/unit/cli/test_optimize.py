@@ -1,0 +1,74 @@
+"""``headrace optimize``: a placement problem from a file, without a control plane."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.unit.cli.test_commands import headrace
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "problem.json"
+
+
+def test_the_example_is_solved_checked_and_told(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    done = headrace("optimize", str(EXAMPLE), "--json", "--plan", str(plan), data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told == json.loads(plan.read_text())
+    assert (told["format"], told["version"], told["status"], told["unmet"], told["violations"]) == ("headrace-plan", 1, "optimal", [], [])
+    assert told["cost"]["total_micro_usd_per_h"] == sum(term["micro_usd_per_h"] for term in told["cost"]["terms"])
+    assert 0 < told["bound_micro_usd_per_h"] <= told["cost"]["total_micro_usd_per_h"]
+    assert set(told["times_ms"]) >= {"read", "solve", "check"}
+
+
+def test_people_get_a_table_with_cost_by_term_bound_and_gap(tmp_path: Path) -> None:
+    done = headrace("optimize", str(EXAMPLE), data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "proven to be at least" in done.stdout
+    assert "nebius-finland" in done.stdout
+
+
+def test_unmet_demand_ends_with_one(tmp_path: Path) -> None:
+    document = json.loads(EXAMPLE.read_text())
+    document["deployments"][1]["demand"][0]["tokens_per_s"] = 1e6
+    file = tmp_path / "big.json"
+    file.write_text(json.dumps(document))
+    done = headrace("optimize", str(file), data_dir=tmp_path)
+    assert done.returncode == 1
+    assert "unmet" in done.stdout
+
+
+def test_bad_input_ends_with_two_and_names_every_wrong_field(tmp_path: Path) -> None:
+    document = json.loads(EXAMPLE.read_text())
+    document["deployments"][1]["demand"][0]["tokens_per_s"] = 1e15
+    document["shapes"][0]["accelerators"] = 2
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps(document))
+    done = headrace("optimize", str(file), data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "deployments[1].demand[0].tokens_per_s" in done.stderr
+    assert "Did you mean accelerator" in done.stderr
+    assert headrace("optimize", str(tmp_path / "none.json"), data_dir=tmp_path).returncode == 2
+    assert headrace("optimize", data_dir=tmp_path).returncode == 2
+
+
+def test_the_form_is_published(tmp_path: Path) -> None:
+    done = headrace("optimize", "--schema", data_dir=tmp_path)
+    assert done.returncode == 0
+    assert "deployments" in json.loads(done.stdout)["properties"]
+
+
+def test_an_export_needs_a_control_plane(tmp_path: Path) -> None:
+    done = headrace("optimize", "--export", str(tmp_path / "x.json"), data_dir=tmp_path, HEADRACE_URL="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "headrace demo" in done.stderr
+
+
+def test_a_generated_problem_is_written_with_its_figures(tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    size = ("--clouds", "3", "--clusters", "5", "--deployments", "12")
+    done = headrace("bench", "generate", *size, "--out", str(file), data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stderr)["violations"] == 0
+    assert headrace("bench", "generate", *size, data_dir=tmp_path).stdout == file.read_text()
