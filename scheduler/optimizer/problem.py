@@ -195,9 +195,9 @@ def loss_scenarios(deployment: Deployment, pools: list[Pool]) -> list[LossScenar
 
 def build(snapshot: Snapshot, relaxed: frozenset[tuple[str, str]] = frozenset()) -> Problem:
     """Derive the problem. ``relaxed`` names (deployment, rule) pairs that a what-if switches off."""
-    pools = _pools(snapshot)
+    pools = pools_of(snapshot)
     models = {model.id: model for model in snapshot.models}
-    running = _running(snapshot)
+    running = running_replicas(snapshot)
     options: list[Option] = []
     noes: list[Reason] = []
     for deployment in snapshot.deployments:
@@ -217,7 +217,7 @@ def _no_shape(deployment: Deployment, pool: Pool) -> Reason:
     return rejected(deployment, pool.offer, pool.cluster, "slo", text, "declare a shape or relax slo.tpot_ms")
 
 
-def _running(snapshot: Snapshot) -> dict[tuple[str, str, str], int]:
+def running_replicas(snapshot: Snapshot) -> dict[tuple[str, str, str], int]:
     """Replicas that would stay where they are if nothing moved, by (deployment, pool, shape)."""
     usable = {node.id: node for node in snapshot.nodes if node.state in NODE_USABLE}
     counts: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -232,7 +232,7 @@ def stays(replica: Replica) -> bool:
     return replica.state not in REPLICA_ENDED and replica.state not in (ReplicaState.DRAINING, ReplicaState.STOPPING)
 
 
-def _pools(snapshot: Snapshot) -> list[Pool]:
+def pools_of(snapshot: Snapshot) -> list[Pool]:
     """Every (cluster, offer) of the same provider, account and region, and every reservation we hold there."""
     usable = [node for node in snapshot.nodes if node.state in NODE_USABLE]
     existing: dict[str, int] = defaultdict(int)
@@ -242,12 +242,13 @@ def _pools(snapshot: Snapshot) -> list[Pool]:
     for node in usable:
         # A node keeps running at its price even when its offer is no longer listed.
         offers.setdefault(node.offer_id, _offer_of_node(snapshot, node.offer_id, node.instance_type))
+    near: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
+    for offer in offers.values():
+        near[offer.provider, offer.account, offer.region].append(offer)
     pools: list[Pool] = []
     for cluster in snapshot.clusters:
-        for offer in offers.values():
-            if not _offered_in(cluster, offer):
-                continue
-            pools.append(_market_pool(snapshot, cluster, offer, existing[pool_id(cluster.id, offer.id)]))
+        here = [offer for offer in near[cluster.provider, cluster.account, cluster.region] if _offered_in(cluster, offer)]
+        pools += [_market_pool(snapshot, cluster, offer, existing[pool_id(cluster.id, offer.id)]) for offer in here]
         for reservation in snapshot.reservations:
             offer_of = _reserved_offer(reservation, snapshot)
             if offer_of is not None and _offered_in(cluster, offer_of):
@@ -333,10 +334,10 @@ def _option(
         least, most = 0, current
     else:
         least, most = 0, deployment.max_replicas
-    return Option(deployment, pool, shape, current, least, most, _start_cost(snapshot, model, pool, shape))
+    return Option(deployment, pool, shape, current, least, most, start_cost(snapshot, model, pool, shape))
 
 
-def _start_cost(snapshot: Snapshot, model: Model, pool: Pool, shape: EngineShape) -> int:
+def start_cost(snapshot: Snapshot, model: Model, pool: Pool, shape: EngineShape) -> int:
     """Paying a node while it launches and loads, and moving the weights there, spread over the horizon; micro-USD/h."""
     share = shape.nodes if shape.nodes > 1 else shape.accelerators_per_node / pool.offer.instance_type.accelerator_count
     paid = pool.list_price * share * (pool.offer.launch_s + shape.start_s) / 3600

@@ -7,7 +7,8 @@ is given up to save money, and no invented penalty decides who is shed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ortools.math_opt.python import mathopt
@@ -30,6 +31,7 @@ class SolveSettings:
     Attributes:
         node_limit: branch-and-bound nodes, the deterministic limit. relative_gap: stop when proven this close.
         time_limit_s: a safety net on top; a run that ends by it is not reproducible and says ``feasible``.
+        rounds: most rounds of the search in large fleets. whole_max: deployments × pools up to which the whole is one program.
         explain: also derive reasons and shadow prices by re-solving. exact_reasons: rejected offers per deployment, cheapest
             first, whose reason is a re-solve; the others are compared by unit price. max_bindings: limits that are re-solved.
     """
@@ -38,6 +40,8 @@ class SolveSettings:
     relative_gap: float = 1e-4
     time_limit_s: float = 30.0
     seed: int = 1
+    rounds: int = 40
+    whole_max: int = 4_000
     explain: bool = True
     exact_reasons: int = 3
     max_bindings: int = 6
@@ -48,7 +52,8 @@ class Solution:
     """A solved model, before it is told to people.
 
     Attributes:
-        bound_usd_per_h: proven lower bound on the cost. proved: True where the solver closed the gap.
+        bound_usd_per_h: proven lower bound on the cost.
+        give_up_usd_per_h: price put on leaving a deployment wholly unserved, where the search had one.
     """
 
     problem: Problem
@@ -59,6 +64,7 @@ class Solution:
     objective_usd_per_h: float
     bound_usd_per_h: float
     status: str
+    give_up_usd_per_h: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def feasible(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from scheduler.domain.plan import Placement, PoolTarget, Route, Target, Unmet
 from scheduler.domain.snapshot import Snapshot
@@ -14,6 +15,9 @@ from scheduler.optimizer.problem import build, demand_classes
 from scheduler.optimizer.reduce import reduce
 from scheduler.optimizer.search import Solution, SolveSettings, solve_problem
 
+if TYPE_CHECKING:
+    from scheduler.optimizer.decompose.solve import Decomposed
+
 
 def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
     """The cheapest placement under the snapshot's rules.
@@ -21,6 +25,8 @@ def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
     Demand that cannot be served appears in ``Target.unmet``, lowest priority first to be given up; it never disappears.
     """
     settings = settings or SolveSettings()
+    if len(snapshot.deployments) * len(snapshot.offers) > settings.whole_max:
+        return solve_large(snapshot, settings)[0]
     started = perf_counter()
     problem = reduce(build(snapshot))
     solution = solve_problem(problem, settings)
@@ -29,6 +35,20 @@ def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
     if not settings.explain:
         return target
     return replace(target, reasons=reasons(solution, settings), bindings=bindings(solution, settings))
+
+
+def solve_large(snapshot: Snapshot, settings: SolveSettings) -> tuple[Target, Decomposed]:
+    """By decomposition, whatever the size; also what the next decision, or a certificate of the bound, is made from."""
+    # Compiled code is loaded only where a fleet needs it.
+    from scheduler.optimizer.decompose.explain import bindings_of, reasons_of
+    from scheduler.optimizer.decompose.solve import as_solution, decompose
+
+    started = perf_counter()
+    solved = decompose(snapshot, settings)
+    target = to_target(as_solution(solved), round((perf_counter() - started) * 1000))
+    if settings.explain:
+        target = replace(target, reasons=reasons_of(solved, target, settings), bindings=bindings_of(solved, settings))
+    return target, solved
 
 
 def to_target(solution: Solution, solve_ms: int) -> Target:
@@ -89,5 +109,8 @@ def _unmet(solution: Solution) -> tuple[Unmet, ...]:
             bucket, origin = demand.bucket, ", ".join(d.origin for d in demand.demands)
         rates = [(o.cost_share, o.shape.rate(bucket or "all")) for o in solution.problem.options_of[name]]
         dearest = max((cost / rate for cost, rate in rates if rate > 0), default=0.0)
-        found.append(Unmet(name, origin, bucket, amount, round(amount * dearest * deployment.priority / 100)))
+        penalty = amount * dearest * deployment.priority / 100
+        if name in solution.give_up_usd_per_h and deployment.tokens_per_s > 0:
+            penalty = solution.give_up_usd_per_h[name] * MICRO * amount / (deployment.tokens_per_s * (1 + deployment.headroom))
+        found.append(Unmet(name, origin, bucket, amount, round(penalty)))
     return tuple(found)

@@ -11,7 +11,14 @@ EPSILON = 1e-10
 
 
 def routable(wanted: Sequence[float], replicas: Sequence[float], rates: Mapping[tuple[int, int], float]) -> float:
-    """Most tokens/s that can be served.
+    """Most tokens/s that can be served; see ``routing``."""
+    return sum(routing(wanted, replicas, rates)[0].values())
+
+
+def routing(
+    wanted: Sequence[float], replicas: Sequence[float], rates: Mapping[tuple[int, int], float]
+) -> tuple[dict[tuple[int, int], float], list[float]]:
+    """A routing that serves the most tokens/s, and what one token/s more wanted would add by demand row (0 or 1, or between).
 
     Args:
         wanted: tokens/s by demand row.
@@ -28,13 +35,16 @@ def routable(wanted: Sequence[float], replicas: Sequence[float], rates: Mapping[
     for index, row in enumerate(rows):
         row[-1:-1] = [1.0 if index == slack else 0.0 for slack in range(count)]
     cost = [1.0] * len(edges) + [0.0] * count + [0.0]
+    basis = [len(edges) + index for index in range(count)]
     while (entering := next((j for j, value in enumerate(cost[:-1]) if value > EPSILON), None)) is not None:
-        ratios = [(row[-1] / row[entering], i) for i, row in enumerate(rows) if row[entering] > EPSILON]
+        ratios = [(row[-1] / row[entering], basis[i], i) for i, row in enumerate(rows) if row[entering] > EPSILON]
         if not ratios:  # unbounded cannot happen: every edge is in a wanted row
             break
-        _, leaving = min(ratios)
+        _, _, leaving = min(ratios)
+        basis[leaving] = entering
         _pivot(rows, cost, leaving, entering)
-    return max(0.0, -cost[-1])
+    flows = {edges[j]: row[-1] for j, row in zip(basis, rows, strict=True) if j < len(edges) and row[-1] > EPSILON}
+    return flows, [max(0.0, -cost[len(edges) + r]) for r in range(len(wanted))]
 
 
 def _pivot(rows: list[list[float]], cost: list[float], leaving: int, entering: int) -> None:

@@ -1,0 +1,335 @@
+"""The whole fleet as arrays: pools, what limits them together, and one block for each deployment."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.domain.jurisdiction import within
+from scheduler.domain.lifecycle import ClusterState, Schedulability
+from scheduler.domain.snapshot import Snapshot
+from scheduler.domain.units import MICRO
+from scheduler.domain.workload import Deployment, EngineShape, FailureDomain, Model
+from scheduler.optimizer.decompose.arrays import Flags, Floats, Ints
+from scheduler.optimizer.decompose.blocks import Block, Columns, Family, kinds, scaled, subsets
+from scheduler.optimizer.problem import DemandClass, Pool, demand_classes, pools_of, running_replicas, start_cost
+
+PENALTY, PENALTY_BEST_EFFORT = 1_000.0, 20.0
+"""Leaving a deployment unserved costs this many times what serving it on its dearest places would."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """sum(units * nodes) over some pools <= most.
+
+    Attributes:
+        pools: int64 [member]. units: float64 [member].
+    """
+
+    id: str
+    pools: Ints
+    units: Floats
+    most: float
+
+
+@dataclass(frozen=True)
+class FleetArrays:
+    """Pools with their limits, and the blocks.
+
+    Attributes:
+        size: float64 [pool] accelerators of a node. price: float64 [pool] USD per node and hour at the margin.
+        most: float64 [pool] nodes. limits: what several pools share.
+    """
+
+    snapshot: Snapshot
+    pools: tuple[Pool, ...]
+    size: Floats
+    price: Floats
+    most: Floats
+    limits: tuple[Limit, ...]
+    blocks: tuple[Block, ...]
+
+
+class Places:
+    """Pools by what rules ask of them, as masks (bool [pool]) made once."""
+
+    def __init__(self, snapshot: Snapshot, pools: Sequence[Pool]) -> None:
+        self.snapshot, self.pools = snapshot, pools
+        self.count = np.array([pool.offer.instance_type.accelerator_count for pool in pools], np.int64)
+        self.revocable = np.array([pool.offer.capacity_type.revocable for pool in pools], np.bool_)
+        self._by = {
+            "provider": self._names(lambda pool: pool.offer.provider),
+            "region": self._names(lambda pool: pool.offer.region),
+            "cluster": self._names(lambda pool: pool.cluster.id),
+            "accelerator": self._names(lambda pool: pool.offer.instance_type.accelerator),
+            "capacity": self._names(lambda pool: pool.offer.capacity_type.value),
+            "jurisdiction": self._names(lambda pool: pool.cluster.jurisdiction),
+            "place": self._names(lambda pool: pool.place),
+        }
+        self.domain = {kind: self._numbers([pool.domain(kind) for pool in pools]) for kind in FailureDomain}
+        self.spot_group = self._numbers([pool.spot_group for pool in pools])
+        self.spot_group[~self.revocable] = -1
+        self._within: dict[tuple[str, ...], Flags] = {}
+
+    def _names(self, of: object) -> dict[str, Flags]:
+        names = [of(pool) for pool in self.pools]  # type: ignore[operator]
+        array = np.array(names, dtype=object)
+        return {name: array == name for name in set(names)}
+
+    @staticmethod
+    def _numbers(names: Sequence[str]) -> Ints:
+        known: dict[str, int] = {}
+        return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+
+    def any_of(self, what: str, names: Sequence[str]) -> Flags:
+        """Pools with one of these names; all of them where there are none."""
+        if not names:
+            return np.ones(len(self.pools), np.bool_)
+        found = np.zeros(len(self.pools), np.bool_)
+        for name in names:
+            if name in self._by[what]:
+                found |= self._by[what][name]
+        return found
+
+    def inside(self, jurisdictions: tuple[str, ...]) -> Flags:
+        """Pools under one of these jurisdictions."""
+        if jurisdictions not in self._within:
+            found = np.zeros(len(self.pools), np.bool_)
+            for name, mask in self._by["jurisdiction"].items():
+                if within(name, jurisdictions):
+                    found |= mask
+            self._within[jurisdictions] = found
+        return self._within[jurisdictions]
+
+    def allowed(self, deployment: Deployment) -> Flags:
+        """Pools that the deployment's own rules allow, whatever the shape."""
+        rules = deployment.rules
+        mask = self.any_of("provider", rules.providers) & self.any_of("region", rules.regions)
+        mask &= self.any_of("cluster", rules.clusters) & self.any_of("accelerator", rules.accelerators)
+        mask &= self.any_of("capacity", rules.capacity_types) & self.inside(rules.jurisdictions)
+        return mask if rules.spot_ceiling > 0 else mask & ~self.revocable
+
+    def fits(self, shape: EngineShape) -> Flags:
+        """Pools whose nodes hold a replica of this shape; a gang takes whole nodes."""
+        need = shape.accelerators_per_node
+        mask = self.any_of("accelerator", (shape.accelerator,))
+        return mask & (self.count == need if shape.nodes > 1 else self.count >= need)
+
+    def serves(self, demand: DemandClass) -> Flags:
+        """Pools where this demand may be served."""
+        mask = self.inside(demand.jurisdictions)
+        return mask & ~self.any_of("place", tuple(demand.far)) if demand.far else mask
+
+
+def fleet_arrays(snapshot: Snapshot) -> FleetArrays:
+    """Derive pools, limits and blocks from a snapshot."""
+    pools = tuple(pool for pool in pools_of(snapshot) if pool.max_nodes > 0)
+    places = Places(snapshot, pools)
+    models = {model.id: model for model in snapshot.models}
+    running = running_replicas(snapshot)
+    builder = _Builder(snapshot, places, running)
+    return FleetArrays(
+        snapshot=snapshot,
+        pools=pools,
+        size=np.array([pool.offer.instance_type.accelerator_count for pool in pools], np.float64),
+        price=np.array([pool.price / MICRO for pool in pools]),
+        most=np.array([pool.max_nodes for pool in pools], np.float64),
+        limits=tuple(_limits(snapshot, pools)),
+        blocks=tuple(builder.block(deployment, models[deployment.model]) for deployment in snapshot.deployments),
+    )
+
+
+def _limits(snapshot: Snapshot, pools: Sequence[Pool]) -> list[Limit]:
+    found = []
+    by_offer: dict[str, list[int]] = defaultdict(list)
+    for index, pool in enumerate(pools):
+        if not pool.reservation and pool.cap is not None:
+            by_offer[pool.offer.id].append(index)
+    for name, members in sorted(by_offer.items()):
+        if len(members) > 1:
+            cap = pools[members[0]].cap
+            most = sum(pools[i].existing for i in members) + (cap.nodes if cap else 0)
+            found.append(Limit(f"offer:{name}", np.array(members), np.ones(len(members)), most))
+    by_family: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index, pool in enumerate(pools):
+        if not pool.reservation:
+            by_family[pool.offer.provider, pool.offer.account, pool.offer.instance_type.quota_family].append(index)
+    for quota in snapshot.quotas:
+        near = by_family[quota.provider, quota.account, quota.family]
+        members = [i for i in near if quota.covers(pools[i].offer)]
+        if members:
+            units = np.array([quota.units_of(pools[i].offer.instance_type) for i in members], np.float64)
+            found.append(Limit(f"quota:{quota.id}", np.array(members), units, max(0, quota.limit - quota.used)))
+    for reservation in snapshot.reservations:
+        members = [i for i, pool in enumerate(pools) if pool.reservation == reservation.id]
+        if members:
+            found.append(Limit(f"reservation:{reservation.id}", np.array(members), np.ones(len(members)), reservation.count))
+    return found
+
+
+class _Builder:
+    """Makes blocks; keeps what they have in common."""
+
+    def __init__(self, snapshot: Snapshot, places: Places, running: dict[tuple[str, str, str], int]) -> None:
+        self._snapshot, self._places, self._running = snapshot, places, running
+        self._shapes: dict[tuple[str, str], list[EngineShape]] = defaultdict(list)
+        for shape in snapshot.shapes:
+            self._shapes[shape.model, shape.engine.value].append(shape)
+        self._fits: dict[str, Flags] = {}
+        self._start: dict[tuple[str, int], float] = {}
+
+    def block(self, deployment: Deployment, model: Model) -> Block:
+        shapes = self._shapes[model.id, deployment.engine.value]
+        classes = demand_classes(deployment, self._snapshot)
+        pool, shape, start, most, kept = self._candidates(deployment, model, shapes)
+        table = np.array([[each.rate(demand.bucket) for each in shapes] for demand in classes]).reshape(len(classes), len(shapes))
+        serves = np.array([self._places.serves(demand) for demand in classes]).reshape(len(classes), len(self._places.pools))
+        rates = table[:, shape] * serves[:, pool]
+        features = self._features(deployment, pool, shape, rates)
+        kind, first = kinds(features)
+        taken = np.array([each.accelerators_per_node * each.nodes for each in shapes], np.float64)
+        columns = Columns(pool, shape, taken[shape] if len(shape) else np.zeros(0), start, most, kept, kind)
+        rows, wish, covering = self._rows(
+            deployment, classes, rates[:, first], pool[first], self._list_price(pool[first], shape[first], deployment)
+        )
+        families = self._families(deployment, classes, rates[:, first], pool[first])
+        price = np.array([p.price / MICRO / p.offer.instance_type.accelerator_count for p in self._places.pools])
+        dearest = float((price[pool] * columns.accelerators).max()) if len(pool) else 1.0
+        replicas = max(deployment.min_replicas, _replicas_needed(rows, wish, covering))
+        penalty = PENALTY_BEST_EFFORT if deployment.best_effort else PENALTY
+        give_up = penalty * (1.0 + dearest * replicas) * max(1, deployment.priority) / 100
+        return Block(deployment, shapes, classes, columns, rows, wish, covering, give_up, rates[:, first], families)
+
+    def _candidates(self, deployment: Deployment, model: Model, shapes: Sequence[EngineShape]) -> tuple[Ints, Ints, Floats, Ints, Flags]:
+        """(pool, shape, start USD/h, most, kept) of every column."""
+        allowed = self._places.allowed(deployment)
+        found: list[tuple[int, int, float, int, bool]] = []
+        for s, shape in enumerate(shapes):
+            if shape.id not in self._fits:
+                self._fits[shape.id] = self._places.fits(shape)
+            for p in np.flatnonzero(allowed & self._fits[shape.id]):
+                found += self._columns(deployment, model, shape, int(p), s)
+        table = np.array(found, np.float64).reshape(len(found), 5)
+        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2].copy(), table[:, 3].astype(np.int64), table[:, 4] > 0
+
+    def _columns(self, deployment: Deployment, model: Model, shape: EngineShape, p: int, s: int) -> list[tuple[int, int, float, int, bool]]:
+        pool = self._places.pools[p]
+        current = self._running.get((deployment.id, pool.id, shape.id), 0)
+        cluster = pool.cluster
+        if cluster.schedulability is Schedulability.DRAINING or cluster.state is ClusterState.LOST:
+            return []
+        closed = cluster.schedulability is Schedulability.CORDONED or cluster.state is ClusterState.SUSPECT
+        slots = pool.max_nodes // shape.nodes * (pool.offer.instance_type.accelerator_count // shape.accelerators_per_node)
+        most = min(deployment.max_replicas, slots)
+        kept = [(p, s, 0.0, min(current, most), True)] if current else []
+        more = 0 if closed else most - min(current, most)
+        if more <= 0:
+            return kept
+        key = (shape.id, p)
+        if key not in self._start:
+            self._start[key] = start_cost(self._snapshot, model, pool, shape) / MICRO
+        return [*kept, (p, s, self._start[key], more, False)]
+
+    def _features(self, deployment: Deployment, pool: Ints, shape: Ints, rates: Floats) -> list[Floats | Ints]:
+        """What tells columns apart beyond their cost."""
+        rules, places = deployment.rules, self._places
+        features: list[Floats | Ints] = [*rates, np.zeros(len(pool))]
+        if rules.survivability is not None:
+            features.append(places.domain[rules.survivability.domain][pool])
+        if rules.spread is not None:
+            features.append(places.domain[rules.spread.domain][pool])
+        if rules.spot_loss_share > 0:
+            features.append(places.spot_group[pool])
+        if 0 < rules.spot_ceiling < 1:
+            features.append(places.revocable[pool].astype(np.float64))
+        if deployment.budget_micro_usd_per_h is not None:
+            features.append(self._list_price(pool, shape, deployment))
+        features += [places.any_of("cluster", (pin,))[pool].astype(np.float64) for pin in rules.pins]
+        return features
+
+    def _list_price(self, pool: Ints, shape: Ints, deployment: Deployment) -> Floats:
+        shapes = self._shapes[deployment.model, deployment.engine.value]
+        return np.array(
+            [self._places.pools[p].list_price * share(shapes[s], self._places.pools[p]) / MICRO for p, s in zip(pool, shape, strict=True)]
+        )
+
+    def _rows(
+        self, deployment: Deployment, classes: Sequence[DemandClass], rates: Floats, pool: Ints, price: Floats
+    ) -> tuple[Floats, Floats, Flags]:
+        """The rules that hold always: demand, counts, ceiling, spread, pins."""
+        places, rules = self._places, deployment.rules
+        rows: list[Floats] = []
+        wish: list[float] = []
+        covering: list[bool] = []
+
+        def add(row: Floats, right: float, covers: bool) -> None:
+            rows.append(row)
+            wish.append(right)
+            covering.append(covers)
+
+        for row, demand in demand_rows(classes, rates):
+            if demand > 0:
+                add(row, demand * (1 + deployment.headroom), True)
+        ones = np.ones(len(pool))
+        if deployment.min_replicas > 0:
+            add(ones, float(deployment.min_replicas), True)
+        add(-ones, -float(deployment.max_replicas), False)
+        revocable = places.revocable[pool]
+        if 0 < rules.spot_ceiling < 1 and revocable.any():
+            add(rules.spot_ceiling - revocable.astype(np.float64), 0.0, False)
+        if rules.spread is not None:
+            domain = places.domain[rules.spread.domain][pool]
+            for name in np.unique(domain):
+                add(rules.spread.max_share - (domain == name), 0.0, False)
+        for pin in rules.pins:
+            add(places.any_of("cluster", (pin,))[pool].astype(np.float64), 1.0, True)
+        if deployment.budget_micro_usd_per_h is not None:
+            add(-price, -deployment.budget_micro_usd_per_h / MICRO, False)
+        count = len(pool)
+        return np.array(rows).reshape(len(rows), count), np.array(wish), np.array(covering, np.bool_)
+
+    def _families(self, deployment: Deployment, classes: Sequence[DemandClass], rates: Floats, pool: Ints) -> list[Family]:
+        rules, places, found = deployment.rules, self._places, []
+        for row, demand in demand_rows(classes, rates):
+            if rules.survivability is not None and demand > 0 and rules.survivability.share > 0:
+                domain = places.domain[rules.survivability.domain][pool]
+                found.append(
+                    Family(
+                        f"loss of {rules.survivability.domain.value}",
+                        row,
+                        demand * rules.survivability.share,
+                        domain,
+                        rules.survivability.share,
+                    )
+                )
+            if rules.spot_loss_share > 0 and demand > 0:
+                found.append(Family("loss of spot", row, demand * rules.spot_loss_share, places.spot_group[pool], rules.spot_loss_share))
+        return found
+
+
+def demand_rows(classes: Sequence[DemandClass], rates: Floats) -> list[tuple[Floats, float]]:
+    """(coefficients float64 [kind], demand without headroom) of every joint bottleneck."""
+    if not classes:
+        return []
+    weights = scaled(rates)
+    weighted = rates * weights[:, None]
+    demand = np.array([each.tokens_per_s for each in classes]) * weights
+    return [(weighted[list(chosen)].max(axis=0), float(demand[list(chosen)].sum())) for chosen in subsets(classes, rates > 0)]
+
+
+def share(shape: EngineShape, pool: Pool) -> float:
+    """Share of a node (or number of nodes, for a gang) one replica takes."""
+    return float(shape.nodes) if shape.nodes > 1 else shape.accelerators_per_node / pool.offer.instance_type.accelerator_count
+
+
+def _replicas_needed(rows: Floats, wish: Floats, covering: Flags) -> int:
+    needed = 1
+    for row, right, covers in zip(rows, wish, covering, strict=True):
+        best = row.max() if row.size else 0.0
+        if covers and best > 0:
+            needed = max(needed, math.ceil(right / best))
+    return needed

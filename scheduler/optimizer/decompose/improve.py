@@ -1,0 +1,93 @@
+"""From a bound to a fleet of whole nodes: vary, merge, sweep, again, until the gap is small or time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.optimizer.decompose.arrays import Floats
+from scheduler.optimizer.decompose.assemble import TASTES, Assembly, Taste, insert, staying, sweep
+from scheduler.optimizer.decompose.fleet import FleetArrays
+from scheduler.optimizer.decompose.master import Known
+from scheduler.optimizer.decompose.merge import MergeLimits, merge
+from scheduler.optimizer.decompose.price import best_answer, cost_at
+
+NOISE = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.2)
+"""Relative spreads of prices at which blocks are asked for other answers."""
+
+ANSWERS_PER_S = 1_000
+"""So many known answers are merged to near the best in about a second."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Until when to go on.
+
+    Attributes:
+        clock: seconds on a steady clock. until_s: on that clock. gap: relative, at which to stop. rounds_max: of the search.
+    """
+
+    clock: Clock
+    until_s: float
+    gap: float
+    rounds_max: int
+
+    @property
+    def left_s(self) -> float:
+        return self.until_s - self.clock()
+
+
+def construct(fleet: FleetArrays, prices: Floats) -> Assembly:
+    """A first fleet: what runs and may stay, then the dearest wishes first, each where it is best beside those before."""
+    assembly, waiting = Assembly(fleet), []
+    for index in sorted(range(len(fleet.blocks)), key=lambda index: -fleet.blocks[index].give_up):
+        answer = staying(fleet.blocks[index])
+        if answer is not None:
+            assembly.put(index, answer)
+            if assembly.holds():
+                continue
+            assembly.take(index)
+        waiting.append(index)
+    for index in waiting:
+        assembly.put(index, insert(assembly, index, prices, Taste(0.6, 0.2)))
+    return assembly
+
+
+def vary(fleet: FleetArrays, known: Known, prices: Floats, spread: float, rng: np.random.Generator) -> None:
+    """Ask every block at slightly other prices."""
+    other = prices * np.exp(spread * rng.standard_normal(len(fleet.pools)))
+    for index, block in enumerate(fleet.blocks):
+        _, answer = best_answer(block, cost_at(block, other), np.inf, 100)
+        if answer is not None:
+            known.add(index, answer)
+
+
+def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, start: Assembly, budget: Budget, seed: int) -> Assembly:
+    """The best fleet found from ``start``."""
+    rng = np.random.default_rng(seed)
+    best = start
+    for index, answer in enumerate(start.answers):
+        if answer is not None:
+            known.add(index, answer)
+    slack = 0.1 * start.cost() / max(1, len(fleet.blocks))
+    for round_ in range(budget.rounds_max):
+        if budget.left_s <= 0 or best.cost() - bound <= budget.gap * best.cost():
+            break
+        for spread in NOISE * (2 if round_ == 0 else 1):
+            if budget.left_s > 0:
+                vary(fleet, known, prices, spread, rng)
+        limit_s = max(0.5, min(20.0, 0.4 * budget.left_s))
+        merged = merge(fleet, known, prices, best, MergeLimits(limit_s, slack, round(ANSWERS_PER_S * limit_s)))
+        best = merged or best
+        for taste in rng.permutation(len(TASTES))[:3]:
+            if budget.left_s > 0:
+                trial = best.copy()
+                for index, answer in sweep(trial, prices, TASTES[taste], rng.permutation(len(fleet.blocks)).tolist()):
+                    known.add(index, answer)
+                if trial.cost() < best.cost() and trial.holds():
+                    best = trial
+    return best
