@@ -146,7 +146,8 @@ class _Builder:
 
     def rows(self, prices: list[tuple[int, int]], most: int) -> Rows:
         wanted = [(a, need) for a, need in self._needs.items() if need > 0 or min(a, default=0) < 0]
-        pure = [row for row in wanted if min(row[0], default=0) >= 0]
+        # No integer count of replicas gains by a coefficient above the whole need; relaxations do.
+        pure = [(tuple(min(each, need) for each in a), need) for a, need in wanted if min(a, default=0) >= 0]
         mixed = [row for row in wanted if min(row[0], default=0) < 0]
         ordered = pure + mixed
         columns = tuple(Column(cost, each, tuple(a[i] for a, _ in ordered)) for i, (cost, each) in enumerate(prices))

@@ -18,7 +18,7 @@ import heapq
 from dataclasses import dataclass
 from operator import mul, sub
 
-from scheduler.verifier.multipliers import multipliers
+from scheduler.verifier.cuts import strengthened
 from scheduler.verifier.rows import Column, Rows
 
 MOST_NODES = 3_000
@@ -38,8 +38,8 @@ def least_cost(rows: Rows, most_nodes: int = MOST_NODES) -> Found:
     columns = undominated(rows)
     if not columns or max(rows.needs, default=0) <= 0:
         return Found(0, True, 0)
-    kept = Rows(tuple(columns), rows.needs, rows.pure, rows.most)
-    return _Search(kept, multipliers(kept)).run(most_nodes)
+    kept, weights = strengthened(Rows(tuple(columns), rows.needs, rows.pure, rows.most))
+    return _Search(kept, weights).run(most_nodes)
 
 
 def undominated(rows: Rows) -> list[Column]:
