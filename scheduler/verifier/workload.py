@@ -21,7 +21,7 @@ def shape(row: Fields) -> Shape:
     return Shape(
         id=row.text("id"),
         model=row.text("model"),
-        engine=row.choice("engine", ENGINES),
+        engine=row.choice("engine", ENGINES, "vllm"),
         accelerator=row.text("accelerator"),
         per_node=row.integer("accelerators_per_node", least=1),
         nodes=row.integer("nodes", 1, least=1),
