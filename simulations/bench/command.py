@@ -42,6 +42,21 @@ def placement(as_json: Json = False) -> None:
     _show(asyncio.run(placement()), as_json)
 
 
+@command.command("spot")
+def spot(
+    windows: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="archive of spot windows, tar.xz")],
+    wanted: Annotated[int, typer.Option(min=1, help="replicas that shall be ready")] = 4,
+    start_s: Annotated[float, typer.Option(min=1, help="seconds from launch to ready")] = 240.0,
+    on_demand_usd: Annotated[float, typer.Option(min=0.01, help="on-demand price of a node, USD per hour")] = 3.06,
+    as_json: Json = False,
+) -> None:
+    """Replay spot decisions on recorded availability; the peers are on-demand, the cheapest zone, SpotHedge and a clairvoyant floor."""
+    from simulations.bench.spot.replay import Terms
+    from simulations.bench.spot.run import spot
+
+    _show(spot(windows, Terms(wanted, start_s, round(on_demand_usd * 1e6))), as_json)
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))
