@@ -145,7 +145,7 @@ def _reservation(row: Fields) -> Reservation:
         account=row.text("account", "default"),
         region=row.text("region"),
         zone=row.text("zone", ""),
-        type_name=row.text("instance_type").rpartition("/")[2],
+        type_name=row.text("instance_type").removeprefix(f"{row.text('provider')}/"),
         count=row.integer("count"),
         starts_at=row.time("starts_at"),
         ends_at=row.time("ends_at"),
@@ -161,7 +161,7 @@ def _cluster(row: Fields) -> Cluster:
         account=row.text("account", "default"),
         zones=row.texts("zones"),
         schedulability=row.choice("schedulability", ("open", "cordoned", "draining"), "open"),
-        state=row.choice("state", ("joining", "ready", "suspect", "lost"), "joining"),
+        state=row.choice("state", ("joining", "ready", "suspect", "lost"), "ready"),
     )
 
 
@@ -171,16 +171,16 @@ def _node(row: Fields, kinds: dict[str, InstanceType]) -> Node:
         cluster=row.text("cluster"),
         offer_id=row.text("offer_id"),
         kind=_kind(row, "instance_type", kinds),
-        zone=row.text("zone"),
+        zone=row.text("zone", ""),
         capacity_type=row.choice("capacity_type", CAPACITY_TYPES),
         price=row.integer("price_micro_usd_per_h"),
-        state=row.choice("state", NODE_STATES),
+        state=row.choice("state", NODE_STATES, "ready"),
     )
 
 
 def _replica(row: Fields) -> Replica:
     row.ignore("id", "cluster")
-    return Replica(row.text("deployment"), row.text("shape"), row.texts("nodes"), row.choice("state", REPLICA_STATES))
+    return Replica(row.text("deployment"), row.text("shape"), row.texts("nodes"), row.choice("state", REPLICA_STATES, "ready"))
 
 
 def _endpoint(row: Fields) -> str:

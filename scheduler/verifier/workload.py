@@ -49,7 +49,7 @@ def deployment(row: Fields) -> Deployment:
 
 def _demand(row: Fields) -> Demand:
     return Demand(
-        origin=row.text("origin"),
+        origin=row.text("origin", ""),
         tokens_per_s=row.number("tokens_per_s"),
         bucket=row.text("bucket", "all"),
         jurisdictions=row.texts("jurisdictions"),

@@ -57,6 +57,20 @@ def spot(
     _show(spot(windows, Terms(wanted, start_s, round(on_demand_usd * 1e6))), as_json)
 
 
+@command.command("peers")
+def peers(
+    problems: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="problem documents, JSON")],
+    seconds: Annotated[float, typer.Option(min=1, help="time limit of each peer on each problem")] = 60.0,
+    seed: Annotated[int, typer.Option(help="given to every peer that draws numbers")] = 1,
+    peer: Annotated[list[str] | None, typer.Option(help="only these peers, by name")] = None,
+    as_json: Json = False,
+) -> None:
+    """Place the same problems with other people's optimizers, each in its own environment, and judge all by the verifier."""
+    from simulations.bench.peers.run import peers
+
+    _show(peers(problems, seconds, seed, peer or ()), as_json)
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))
