@@ -63,12 +63,17 @@ def peers(
     seconds: Annotated[float, typer.Option(min=1, help="time limit of each peer on each problem")] = 60.0,
     seed: Annotated[int, typer.Option(help="given to every peer that draws numbers")] = 1,
     peer: Annotated[list[str] | None, typer.Option(help="only these peers, by name")] = None,
+    report: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="write peers.md and its plots into this folder")] = None,
     as_json: Json = False,
 ) -> None:
     """Place the same problems with other people's optimizers, each in its own environment, and judge all by the verifier."""
+    from simulations.bench.peers.report import write
     from simulations.bench.peers.run import peers
 
-    _show(peers(problems, seconds, seed, peer or ()), as_json)
+    figures = peers(problems, seconds, seed, peer or ())
+    if report is not None:
+        write(figures, report)
+    _show(figures, as_json)
 
 
 def _show(figures: dict[str, Any], as_json: bool) -> None:

@@ -20,6 +20,18 @@ def without_losses(text: str) -> str:
     return json.dumps(document)
 
 
+def without_spot_and_quotas(text: str) -> str:
+    """Survivability, launch caps and residency stay; spot loss, spread, spot ceiling, pins, quotas and budgets go."""
+    document = json.loads(text)
+    document["quotas"] = []
+    for deployment in document["deployments"]:
+        deployment["budget_micro_usd_per_h"] = None
+        for rule in LOSSES:
+            if rule != "survivability":
+                deployment.get("rules", {}).pop(rule, None)
+    return json.dumps(document)
+
+
 def without_limits(text: str) -> str:
     """Without those rules, launch caps, quotas, budgets and counts: one deployment's choice then takes nothing from another's."""
     document = json.loads(without_losses(text))

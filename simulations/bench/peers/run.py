@@ -15,7 +15,7 @@ from scheduler.verifier.options import derive
 from scheduler.verifier.problem import read_problem
 from simulations.bench.peers.environment import UnavailableError, Wheels, interpreter
 from simulations.bench.peers.neutral import neutral
-from simulations.bench.peers.relax import origins_may_go_anywhere, without_limits
+from simulations.bench.peers.relax import origins_may_go_anywhere, without_limits, without_spot_and_quotas
 from simulations.bench.peers.scoring import plan_of, scored
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -44,6 +44,7 @@ class Peer:
 
 HIGHS = Wheels("highs", ("highspy",))
 CPSAT = Wheels("cpsat", ("ortools",))
+REBALANCER = Wheels("rebalancer", ("rebalancer",), python=12)
 AIBRIX = Wheels("aibrix", ("pulp==2.8.0", "numpy==1.26.4"), ("aibrix==0.8.0",))
 LIMITS = ("launch caps", "quotas", "budgets", "replica counts")
 LOSSES = ("survivability", "spot loss", "spread", "spot ceiling", "pins")
@@ -60,6 +61,13 @@ PEERS = (
         wheels=AIBRIX,
         cannot=(*LIMITS, *LOSSES, "residency and latency by origin", "node packing"),
         judged_without=origins_may_go_anywhere,
+    ),
+    Peer(
+        "Rebalancer",
+        "rebalancer_peer.py",
+        wheels=REBALANCER,
+        cannot=("quotas", "budgets", "spot loss", "spread", "spot ceiling", "pins", "number and shape of replicas", "mixes of classes"),
+        judged_without=without_spot_and_quotas,
     ),
 )
 REFERENCE = PEERS[0]

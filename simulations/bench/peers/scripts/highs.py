@@ -36,13 +36,17 @@ def solve(model, seconds, gap, may_miss=False):
     return str(highs.getModelStatus()), *found, info.mip_dual_bound
 
 
-def part(model, chosen, share):
-    """The model of some deployments with a share of every pool and limit, rounded down."""
+def part(model, chosen, number, parts):
+    """The model of some deployments with their share of every pool and limit; shares of all parts add up to the whole."""
+
+    def share(whole):
+        return whole * (number + 1) // parts - whole * number // parts
+
     kept = [index for deployment in chosen for index in deployment["options"]]
     position = {index: place for place, index in enumerate(kept)}
     return kept, {
-        "pools": [{**pool, "most": pool["most"] // share} for pool in model["pools"]],
-        "limits": [{**limit, "right": limit["right"] // share} for limit in model["limits"]],
+        "pools": [{**pool, "most": share(pool["most"])} for pool in model["pools"]],
+        "limits": [{**limit, "right": share(limit["right"])} for limit in model["limits"]],
         "options": [model["options"][index] for index in kept],
         "deployments": [{**each, "options": [position[index] for index in each["options"]]} for each in chosen],
     }
@@ -60,7 +64,7 @@ def main():
     random.Random(request["seed"]).shuffle(deployments)  # noqa: S311 (a benchmark's split)
     replicas, nodes, times = {}, {}, []
     for index in range(parts):
-        kept, smaller = part(model, deployments[index::parts], parts)
+        kept, smaller = part(model, deployments[index::parts], index, parts)
         began = time.perf_counter()
         _, placed, used, _ = solve(smaller, seconds / parts, gap)
         times.append(time.perf_counter() - began)

@@ -59,8 +59,8 @@ def build(model, may_miss=False):
 def _deployment(m, deployment, mine):
     every = [(x, 1.0) for x, _ in mine]
     if every:
-        m.row(float(deployment["min"]), float(deployment["max"]), every)
-    for cluster in deployment["pins"]:
+        m.row(0.0 if m.may_miss else float(deployment["min"]), float(deployment["max"]), every)
+    for cluster in () if m.may_miss else deployment["pins"]:
         m.row(1.0, INFINITE, [(x, 1.0) for x, option in mine if option["cluster"] == cluster])
     shares = [({x for x, option in mine if option["spot"]}, deployment["spot_ceiling"])] if deployment["spot_ceiling"] < 1 else []
     if deployment["spread"]:
