@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from scheduler.verifier.options import derive
 from scheduler.verifier.problem import read_problem
@@ -72,16 +74,12 @@ def test_greedy_runs_as_a_program_of_its_own_and_the_page_tells_it(tmp_path: Pat
     assert 1.0 < row["usd_per_h"] < 1.1
     write(figures, tmp_path)
     assert "| greedy, cheapest first | 1.0" in (tmp_path / "peers.md").read_text()
-    assert ElementTree.parse(tmp_path / "peers-small.svg").getroot().tag.endswith("svg")
+    assert ET.parse(tmp_path / "peers-small.svg").getroot().tag.endswith("svg")
 
 
 def test_a_peer_that_cannot_be_installed_says_why(monkeypatch: Any, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    try:
+    with pytest.raises(UnavailableError, match="needs Python 3.99"):
         interpreter(Wheels("future", ("none",), python=99))
-    except UnavailableError as error:
-        assert "needs Python 3.99" in str(error)
-    else:
-        raise AssertionError("no such interpreter exists")
