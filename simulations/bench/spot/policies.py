@@ -35,8 +35,8 @@ class SpotHedge:
     """SkyServe's policy, written anew from its paper; it is not SkyServe's code.
 
     Source: Mao et al., *SkyServe: Serving AI Models across Regions and Clouds with Spot Instances* (EuroSys 2025), section 3:
-    overprovision ``spare`` spot replicas; place over zones that are not known to preempt (a zone leaves that list when a replica
-    there is preempted or refused, enters it when a launch there succeeds, and with fewer than two left all zones are tried
+    overprovision ``spare`` spot replicas; place over zones that are not known to interrupt (a zone leaves that list when a replica
+    there is interrupted or refused, enters it when a launch there succeeds, and with fewer than two left all zones are tried
     again), taking those with fewest replicas first and the cheapest of them; and fall back to on-demand for as many replicas as
     ready spot replicas are missing from wanted + spare, at most ``wanted``, until spot is ready.
     """
