@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -149,6 +150,7 @@ def read_all(fields: Fields, name: str, read: Callable[[Fields], T]) -> list[T]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
 def exact(value: float) -> Fraction:
     """The decimal that was written, not the binary number next to it: 0.7 is seven tenths."""
     return Fraction(repr(value))

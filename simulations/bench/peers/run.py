@@ -15,7 +15,7 @@ from scheduler.verifier.options import derive
 from scheduler.verifier.problem import read_problem
 from simulations.bench.peers.environment import UnavailableError, Wheels, interpreter
 from simulations.bench.peers.neutral import neutral
-from simulations.bench.peers.relax import origins_may_go_anywhere, without_limits, without_spot_and_quotas
+from simulations.bench.peers.relax import origins_may_go_anywhere, without_spot_and_quotas
 from simulations.bench.peers.scoring import plan_of, scored
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -47,6 +47,7 @@ CPSAT = Wheels("cpsat", ("ortools",))
 REBALANCER = Wheels("rebalancer", ("rebalancer",), python=12)
 AIBRIX = Wheels("aibrix", ("pulp==2.8.0", "numpy==1.26.4"), ("aibrix==0.8.0",))
 LIMITS = ("launch caps", "quotas", "budgets", "replica counts")
+ORIGINS = "residency and latency by origin"
 LOSSES = ("survivability", "spot loss", "spread", "spot ceiling", "pins")
 
 PEERS = (
@@ -54,12 +55,12 @@ PEERS = (
     Peer("CP-SAT, whole model", "cpsat.py", wheels=CPSAT),
     Peer("POP-8 over HiGHS", "highs.py", wheels=HIGHS, request={"parts": 8}),
     Peer("greedy, cheapest first", "greedy.py", ("cheapest",), cannot=("spread", "pins", "budgets")),
-    Peer("greedy by variant (WVA)", "greedy.py", ("variants",), cannot=(*LIMITS, *LOSSES), judged_without=without_limits),
+    Peer("greedy by variant (WVA)", "greedy.py", ("variants",), cannot=(*LIMITS, *LOSSES, ORIGINS), judged_without=origins_may_go_anywhere),
     Peer(
         "AIBrix 0.8.0",
         "aibrix_peer.py",
         wheels=AIBRIX,
-        cannot=(*LIMITS, *LOSSES, "residency and latency by origin", "node packing"),
+        cannot=(*LIMITS, *LOSSES, ORIGINS, "node packing"),
         judged_without=origins_may_go_anywhere,
     ),
     Peer(

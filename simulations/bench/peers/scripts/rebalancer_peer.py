@@ -119,7 +119,12 @@ def main():
         if node != PARKING:
             index = option_of[name.rpartition("#")[0]][int(node.partition("@")[0])]
             placed[str(index)] = placed.get(str(index), 0) + 1
-    answer("its mixed-integer solver over HiGHS", placed, None, parked=sum(node == PARKING for node in assignment.values()))
+    answer(
+        "its mixed-integer solver over HiGHS" if placed else "nothing assigned within the time",
+        placed,
+        None,
+        parked=sum(node == PARKING for node in assignment.values()),
+    )
 
 
 main()
