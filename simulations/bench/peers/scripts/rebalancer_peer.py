@@ -56,28 +56,31 @@ def replicas_of(model, deployment, indexes):
     return count, count - left
 
 
-def main():
-    request = asked()
-    model = request["model"]
-    groups, sizes, allowed, most_in = {}, {}, {}, {"zone": {}, "region": {}, "provider": {}}
-    option_of = {}
+def objects(model):
+    """Replicas by deployment, the pools each may use (with the option there), and the most of it in one domain, by kind."""
+    groups, allowed, most_in = {}, {}, {"zone": {}, "region": {}, "provider": {}}
     for deployment in model["deployments"]:
         chosen = variant(model, deployment)
         if chosen is None:
             continue
         count, most = replicas_of(model, deployment, chosen[1])
-        names = [f"{deployment['id']}#{number}" for number in range(count)]
-        groups[deployment["id"]] = names
-        for name in names:
-            sizes[name] = float(model["options"][chosen[1][0]]["gpus"])
+        groups[deployment["id"]] = [f"{deployment['id']}#{number}" for number in range(count)]
         allowed[deployment["id"]] = {model["options"][index]["pool"]: index for index in chosen[1]}
-        option_of[deployment["id"]] = allowed[deployment["id"]]
         if most is not None:
             most_in[deployment["survivability"][0]][deployment["id"]] = float(most)
-    used = {pool for pools in allowed.values() for pool in pools}
-    nodes = {pool: [f"{pool}@{number}" for number in range(min(NODES_MOST, model["pools"][pool]["most"]))] for pool in sorted(used)}
-    nodes = {pool: names for pool, names in nodes.items() if names}
-    domains = {option["pool"]: option["domains"] for option in model["options"]}
+    return groups, allowed, most_in
+
+
+def containers(model, allowed):
+    """Nodes by pool."""
+    used = sorted({pool for pools in allowed.values() for pool in pools})
+    nodes = {pool: [f"{pool}@{number}" for number in range(min(NODES_MOST, model["pools"][pool]["most"]))] for pool in used}
+    return {pool: names for pool, names in nodes.items() if names}
+
+
+def started(model, groups, allowed, nodes):
+    """A solver with every replica parked, and the sizes of replicas and nodes."""
+    sizes = {name: float(model["options"][min(allowed[group].values())]["gpus"]) for group, names in groups.items() for name in names}
     solver = ProblemSolver(service_name="bench", service_scope="bench")
     solver.set_log_level("ERROR")
     solver.set_object_name("replica").set_container_name("node")
@@ -85,9 +88,22 @@ def main():
     solver.add_object_dimension("gpus", sizes)
     room = {name: float(model["pools"][pool]["size"]) for pool, names in nodes.items() for name in names}
     solver.add_container_dimension("gpus", {**room, PARKING: 1e9})
-    scope = {str(pool): names for pool, names in nodes.items()}
-    solver.add_scope("pool", {**{name: pool for pool, names in scope.items() for name in names}, PARKING: PARKING})
+    solver.add_constraint(ConstraintSpec(capacitySpec=CapacitySpec(name="node size", scope="node", dimension="gpus")))
     solver.add_partition("deployment", groups)
+    return solver
+
+
+def restrict(solver, model, told, nodes):
+    """Pools that a deployment may use, and survivability."""
+    groups, allowed, most_in = told
+    solver.add_scope("pool", {**{name: str(pool) for pool, names in nodes.items() for name in names}, PARKING: PARKING})
+    avoid = [
+        {"object": name, "scopeItems": [str(pool) for pool in nodes if pool not in allowed[group]]}
+        for group, names in groups.items()
+        for name in names
+    ]
+    solver.add_constraint(ConstraintSpec(avoidAssignmentsSpec=AvoidAssignmentsSpec(name="allowed", scope="pool", assignments=avoid)))
+    domains = {option["pool"]: option["domains"] for option in model["options"]}
     for kind, limits in most_in.items():
         if limits:
             where = {name: domains[pool][kind] for pool, names in nodes.items() for name in names}
@@ -100,31 +116,27 @@ def main():
                 filter={"itemsBlacklist": [PARKING]},
             )
             solver.add_constraint(ConstraintSpec(groupCountSpec=spec))
-    avoid = [
-        {"object": name, "scopeItems": [pool for pool in scope if int(pool) not in allowed[group]]}
-        for group, names in groups.items()
-        for name in names
-    ]
-    solver.add_constraint(ConstraintSpec(avoidAssignmentsSpec=AvoidAssignmentsSpec(name="allowed", scope="pool", assignments=avoid)))
-    solver.add_constraint(ConstraintSpec(capacitySpec=CapacitySpec(name="node size", scope="node", dimension="gpus")))
+
+
+def main():
+    request = asked()
+    model = request["model"]
+    groups, allowed, most_in = objects(model)
+    nodes = containers(model, allowed)
+    solver = started(model, groups, allowed, nodes)
+    restrict(solver, model, (groups, allowed, most_in), nodes)
     solver.add_goal(GoalSpec(toFreeSpec=ToFreeSpec(name="placed", containers=[PARKING], dimension="gpus")), 1e6)
     costs = {name: model["pools"][pool]["price"] / 1e6 for pool, names in nodes.items() for name in names}
     spend = MinimizeContainersSpec(name="price", scope="node", dimension="gpus", containerCosts={**costs, PARKING: 0.0})
     solver.add_goal(GoalSpec(minimizeContainersSpec=spend), 1.0)
     exact = OptimalSolverSpec(solveTime=int(request["seconds"]), solverPackage=HIGHS, suppressLogs=True)
     solver.add_solver(SolverSpec(optimalSolverSpec=exact))
-    assignment = solver.solve()["assignment"]
     placed = {}
-    for name, node in assignment.items():
+    for name, node in solver.solve()["assignment"].items():
         if node != PARKING:
-            index = option_of[name.rpartition("#")[0]][int(node.partition("@")[0])]
-            placed[str(index)] = placed.get(str(index), 0) + 1
-    answer(
-        "its mixed-integer solver over HiGHS" if placed else "nothing assigned within the time",
-        placed,
-        None,
-        parked=sum(node == PARKING for node in assignment.values()),
-    )
+            index = str(allowed[name.rpartition("#")[0]][int(node.partition("@")[0])])
+            placed[index] = placed.get(index, 0) + 1
+    answer("its mixed-integer solver over HiGHS" if placed else "nothing assigned within the time", placed, None)
 
 
 main()
