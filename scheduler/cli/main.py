@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from scheduler.bootstrap.logs import configure_logging
-from scheduler.cli import fleet, market, operate, optimize, plans, roles, setup
+from scheduler.cli import fleet, market, operate, optimize, plans, roles, setup, verify
 from scheduler.cli.client import ApiError
 from scheduler.domain.errors import HeadraceError
 
@@ -40,7 +40,7 @@ def _root(
 
 def build() -> typer.Typer:
     """Add every command; a group that cannot be imported says so when it is called, not before."""
-    for room in (plans, optimize, fleet, market, setup, operate, roles):
+    for room in (plans, optimize, verify, fleet, market, setup, operate, roles):
         room.add_to(app)
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         command = point.load()

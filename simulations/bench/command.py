@@ -63,6 +63,40 @@ def performance(
     _show(figures(performance_table(), measured), as_json)
 
 
+@command.command("spot")
+def spot(
+    windows: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="archive of spot windows, tar.xz")],
+    wanted: Annotated[int, typer.Option(min=1, help="replicas that shall be ready")] = 4,
+    start_s: Annotated[float, typer.Option(min=1, help="seconds from launch to ready")] = 240.0,
+    on_demand_usd: Annotated[float, typer.Option(min=0.01, help="on-demand price of a node, USD per hour")] = 3.06,
+    as_json: Json = False,
+) -> None:
+    """Replay spot decisions on recorded availability; the peers are on-demand, the cheapest zone, SpotHedge and a clairvoyant floor."""
+    from simulations.bench.spot.replay import Terms
+    from simulations.bench.spot.run import spot
+
+    _show(spot(windows, Terms(wanted, start_s, round(on_demand_usd * 1e6))), as_json)
+
+
+@command.command("peers")
+def peers(
+    problems: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="problem documents, JSON")],
+    seconds: Annotated[float, typer.Option(min=1, help="time limit of each peer on each problem")] = 60.0,
+    seed: Annotated[int, typer.Option(help="given to every peer that draws numbers")] = 1,
+    peer: Annotated[list[str] | None, typer.Option(help="only these peers, by name")] = None,
+    report: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="write peers.md and its plots into this folder")] = None,
+    as_json: Json = False,
+) -> None:
+    """Place the same problems with other people's optimizers, each in its own environment, and judge all by the verifier."""
+    from simulations.bench.peers.report import write
+    from simulations.bench.peers.run import peers
+
+    figures = peers(problems, seconds, seed, peer or ())
+    if report is not None:
+        write(figures, report)
+    _show(figures, as_json)
+
+
 def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))
