@@ -18,7 +18,7 @@ from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.workload import Deployment
 from simulations.bench.generate.clouds import ORDER, wares
 from simulations.bench.generate.ground import Ground
-from simulations.bench.generate.limits import caps, quotas, stock, tightened
+from simulations.bench.generate.limits import caps, quotas, reservations, stock, tightened
 from simulations.bench.generate.market import Market, market
 from simulations.bench.generate.models import Served, served
 from simulations.bench.generate.plant import Planted, Planter
@@ -77,7 +77,7 @@ def generate(request: Request) -> Generated:
     snapshot = _snapshot(sources, ground, drafted)
     nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
     snapshot = replace(snapshot, nodes=nodes, replicas=replicas, caps=caps(ground, limit, nodes))
-    snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw))
+    snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw), reservations=reservations(ground, NOW, draw))
     return Generated(snapshot, _about(request, sources), _target(ground, planted))
 
 
@@ -197,7 +197,7 @@ def _about(request: Request, sources: Sources) -> dict[str, Any]:
         "synthetic": [
             f"clouds beyond {', '.join(ORDER)}: priced by draws from the real neoclouds' prices",
             "what runs already: most of a plan that was planted; none where the problem is fresh",
-            "caps, quotas, interruption rates, notice and launch times",
+            "caps, quotas, reservations, interruption rates, notice and launch times",
             "latency: from the great-circle distance between regions, 1.6 times the light's time in fibre",
             "deployments: sizes follow real clients' rates with their spread compressed and scaled to the profile; rules are drawn",
             "models: fine-tuned variants of the published ones",
