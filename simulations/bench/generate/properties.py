@@ -45,12 +45,13 @@ def _caps(snapshot: Snapshot, plan: Target) -> tuple[int, int]:
     offers = {offer.id: offer for offer in snapshot.offers}
     wanted, running = Counter[str](), Counter(node.offer_id for node in snapshot.nodes)
     for pool in plan.pools:
-        wanted[pool.offer_id] += pool.nodes
+        # Reserved nodes are on no offer that has a cap.
+        wanted[pool.offer_id] += pool.nodes if pool.offer_id in offers else 0
     price = {name: effective_price(offer) / offer.instance_type.accelerator_count for name, offer in offers.items()}
     dearest: dict[str, float] = defaultdict(float)
-    for name in wanted:
+    for name in (name for name in wanted if wanted[name]):
         card = offers[name].instance_type.accelerator
-        dearest[card] = max(dearest[card], price[name] if wanted[name] else 0.0)
+        dearest[card] = max(dearest[card], price[name])
     stock = {name: cap.nodes + running[name] for name, cap in snapshot.caps.items() if cap.nodes + running[name] > 0}
     attractive = [name for name in stock if name in offers and price[name] <= dearest[offers[name].instance_type.accelerator]]
     return sum(wanted[name] >= stock[name] for name in attractive), len(attractive)
