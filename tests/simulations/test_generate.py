@@ -11,6 +11,7 @@ import pytest
 
 from scheduler.api.placement_document import PlacementProblem, problem_of
 from scheduler.api.placement_write import text_of
+from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.workload import Evidence, FailureDomain
 from scheduler.optimizer import check
 from simulations.bench.generate.assemble import Generated, generate
@@ -35,7 +36,7 @@ def test_the_planted_plan_keeps_every_rule_so_that_the_problem_is_feasible(size:
     generated = made(size, profile)
     snapshot = generated.snapshot
     assert check(snapshot, generated.planted) == ()
-    assert (len({c.provider for c in snapshot.clusters}), len(snapshot.clusters), len(snapshot.deployments)) == (min(size[:2]), *size[1:])
+    assert (len({c.provider for c in snapshot.clusters}), len(snapshot.clusters), len(snapshot.deployments)) == size
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -105,3 +106,8 @@ def test_the_research_data_makes_richer_problems() -> None:
     generated = made((8, 60, 100), data=RESEARCH)
     assert check(generated.snapshot, generated.planted) == ()
     assert generated.snapshot.egress_micro_usd_per_gb
+
+
+def test_a_cloud_without_a_cluster_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="at least one"):
+        made((18, 5, 10))

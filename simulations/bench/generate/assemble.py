@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.fleet import pool_id
 from scheduler.domain.offer import CapacityType
 from scheduler.domain.plan import CostTerm, Placement, PoolTarget, Target
@@ -56,8 +57,10 @@ def generate(request: Request) -> Generated:
     """The problem of a request; the same request gives the same problem.
 
     Raises:
-        InvalidInputError: the folder of research data is not readable.
+        InvalidInputError: there are more clouds than clusters, or the folder of research data is not readable.
     """
+    if request.clusters < request.clouds:
+        raise InvalidInputError("--clusters", request.clusters, f"is less than {request.clouds} clouds", "Give every cloud at least one.")
     draw = random.Random(f"{request.profile.name} {request.seed}")  # noqa: S311
     sources = read_sources(request.data)
     per_region = OFFERS_PER_REGION if request.clusters <= LARGE else OFFERS_PER_REGION_LARGE
