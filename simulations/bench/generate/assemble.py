@@ -46,11 +46,17 @@ EGRESS_HUBS = ("aws:us-east-1", "gcp:us-central1", "azure:westeurope")
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A problem, how it was made, and the plan that it surely has."""
+    """A problem, how it was made, and the plan that it surely has.
+
+    Attributes:
+        cheapest: what cheapest-first makes of an empty fleet, one deployment after the other by priority; unplaced: those it leaves out.
+    """
 
     snapshot: Snapshot
     about: dict[str, Any]
     planted: Target
+    cheapest: Target
+    unplaced: int
 
 
 def generate(request: Request) -> Generated:
@@ -81,7 +87,10 @@ def generate(request: Request) -> Generated:
     nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
     snapshot = replace(snapshot, nodes=nodes, replicas=replicas, caps=caps(ground, limit, nodes))
     snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw), reservations=reservations(ground, NOW, draw))
-    return Generated(snapshot, _about(request, sources), _target(ground, planted))
+    target = _target(ground, planted)
+    ground.clear(limit)
+    cheapest, unplaced = _cheapest_first(drafted, Planter(ground, None))
+    return Generated(snapshot, _about(request, sources), target, _target(ground, cheapest), unplaced)
 
 
 def _usual(sold: Market) -> dict[str, tuple[float, int]]:
@@ -123,6 +132,16 @@ def _planted(drafted: list[tuple[Deployment, Served]], planter: Planter) -> list
         placed = planter.place(deployment, kind)
         found += placed if placed is not None else planter.place(deployment, kind, endless=True) or []
     return found
+
+
+def _cheapest_first(drafted: list[tuple[Deployment, Served]], planter: Planter) -> tuple[list[Planted], int]:
+    found: list[Planted] = []
+    unplaced = 0
+    for deployment, kind in sorted(drafted, key=lambda each: (-each[0].priority, each[0].id)):
+        placed = planter.place(deployment, kind)
+        found += placed or []
+        unplaced += placed is None
+    return found, unplaced
 
 
 def _settled(
