@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
@@ -42,7 +43,7 @@ def checked(text: str | bytes) -> form.ProblemDoc:
         doc = form.ProblemDoc.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise InvalidInputErrors([_explained(detail) for detail in error.errors()[:ERRORS_MAX]]) from error
-    errors = list(_found(doc))[:ERRORS_MAX]
+    errors = list(islice(_found(doc), ERRORS_MAX))
     if errors:
         raise InvalidInputErrors(errors)
     return doc

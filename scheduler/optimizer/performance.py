@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
 
-from scheduler.optimizer.roofline import BATCHES, Load
+from scheduler.domain.accelerator import ACCELERATORS
+from scheduler.optimizer.networks import ARCHITECTURES
+from scheduler.optimizer.roofline import BATCHES, CALIBRATED, Calibration, Cut, Load, Network, first_s, step_s
 
 TABLE = Path(__file__).parent / "performance.csv"
 COLUMNS = (
@@ -24,6 +26,9 @@ COLUMNS = (
 )  # fmt: skip
 UNTRIED = 128
 """Most sequences at once that a modelled rate assumes where nobody measured."""
+
+KIN_MIN = 3
+"""Rows that a correction is made from at least."""
 
 BYTES_PER_PARAMETER = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5, "int4": 0.5}
 
@@ -112,6 +117,33 @@ def performance_table() -> tuple[Row, ...]:
     """The table that ships with headrace."""
     with TABLE.open(encoding="utf-8", newline="") as lines:
         return read_table(lines)
+
+
+def case(row: Row) -> tuple[Network, Cut, Load]:
+    """The roofline's view of a row."""
+    known = next(each for each in ARCHITECTURES if each.name == row.model)
+    load = Load(row.input_tokens, row.output_tokens, row.ttft_ms, row.tpot_ms)
+    return known.network(BYTES_PER_PARAMETER[row.precision]), Cut(ACCELERATORS[row.accelerator], row.accelerators), load
+
+
+def corrected(rows: Sequence[Row], model: str, engine: str, fit: Calibration = CALIBRATED) -> Calibration:
+    """The calibration scaled to what was measured of this model on this engine, else of the model, else of the engine.
+
+    One roofline fits all models; how well an engine runs one of them does not depend much on the GPU.
+    """
+    same = [row for row in rows if row.model == model]
+    for kin in ([row for row in same if row.engine == engine], same, [row for row in rows if row.engine == engine]):
+        if len(kin) >= KIN_MIN:
+            step = statistics.median(row.measured_tpot_ms / 1000 / step_s(*case(row), row.batch, fit) for row in kin)
+            first = statistics.median(row.measured_ttft_ms / 1000 / first_s(*case(row), row.batch, fit) for row in kin)
+            return fit.scaled(step, first)
+    return fit
+
+
+@cache
+def calibration_of(model: str, engine: str) -> Calibration:
+    """The calibration for a model's name in the table ("" for none) on an engine."""
+    return corrected(performance_table(), model, engine)
 
 
 @cache

@@ -90,6 +90,12 @@ class Calibration:
     prefill: float
     queue: float
 
+    def scaled(self, step: float, first: float) -> Calibration:
+        """The same with every step so many times longer, and every first token."""
+        of_step = (self.layer_s, self.link_s, self.memory, self.compute, self.exchange)
+        of_first = (self.first_s, self.prefill, self.queue)
+        return Calibration(*(step * each for each in of_step), *(first * each for each in of_first))
+
 
 CALIBRATED = Calibration(4.88e-05, 1.27e-05, 1.19, 0.564, 38.0, 0.0849, 1.41, 0.224)
 """Fitted to the measured rows by ``headrace bench performance``."""

@@ -1,8 +1,8 @@
 """Engine shapes for models that nobody declared one for: measured rows of the performance table first, the roofline for the rest.
 
 Observed and declared shapes always take precedence over both. A shape from the table is marked ``measured`` and names its source; one
-from the roofline is marked ``modelled``, and is off by a fifth to a third for a GPU type that nobody measured: ``headrace bench
-performance`` says by how much.
+from the roofline is marked ``modelled``, and is off by a fifth to a third in the median for a GPU type that nobody measured:
+``headrace bench performance`` says by how much.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from scheduler.domain.accelerator import ACCELERATORS
 from scheduler.domain.snapshot import Snapshot
-from scheduler.domain.workload import ANY_BUCKET, Deployment, EngineShape, Evidence, Model, Slo
+from scheduler.domain.workload import ANY_BUCKET, Deployment, EngineKind, EngineShape, Evidence, Model, Slo
 from scheduler.optimizer.networks import architecture_of, network_of
-from scheduler.optimizer.performance import Row, batches, measured, rate_under
+from scheduler.optimizer.performance import Row, batches, calibration_of, measured, rate_under
 from scheduler.optimizer.roofline import Cut, Load, best_rate, step_s
 
 USUAL_TOKENS = (1024, 1024)
@@ -79,11 +79,11 @@ def _start_s(model: Model) -> int:
     return int(NODE_READY_S + model.weights_gib * LOAD_S_PER_GIB)
 
 
-def modelled_tokens_per_s(model: Model, cut: Cut, load: Load) -> float:
+def modelled_tokens_per_s(model: Model, engine: EngineKind, cut: Cut, load: Load) -> float:
     """Output tokens per second of one replica under the limits; 0 where the weights do not fit or one step is too slow."""
     known = architecture_of(model)
-    assumed = batches(known.name if known else "", load.bucket)
-    return round(best_rate(network_of(model), cut, load, batches=assumed), 1)
+    name = known.name if known else ""
+    return round(best_rate(network_of(model), cut, load, calibration_of(name, engine.value), batches(name, load.bucket)), 1)
 
 
 def fastest_tpot_ms(model: Model) -> float:
@@ -98,7 +98,8 @@ def modelled_shapes(deployment: Deployment, model: Model, accelerators: Iterable
     for key in sorted(accelerators):
         feasible = 0
         for parallel in PARALLELISM:
-            rates = {bucket: modelled_tokens_per_s(model, Cut(ACCELERATORS[key], parallel), load) for bucket, load in wanted.items()}
+            cut = Cut(ACCELERATORS[key], parallel)
+            rates = {bucket: modelled_tokens_per_s(model, deployment.engine, cut, load) for bucket, load in wanted.items()}
             if min(rates.values()) <= 0 or feasible == CUTS_PER_ACCELERATOR:
                 continue
             feasible += 1

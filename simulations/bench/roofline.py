@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.domain.accelerator import ACCELERATORS
-from scheduler.optimizer.networks import ARCHITECTURES
-from scheduler.optimizer.performance import BYTES_PER_PARAMETER, Row
-from scheduler.optimizer.roofline import Calibration, Cut, Load, Network, best_rate, first_s, first_terms, step_s, terms, tokens_per_s
+from scheduler.optimizer.performance import Row, case, corrected
+from scheduler.optimizer.roofline import Calibration, best_rate, first_s, first_terms, step_s, terms, tokens_per_s
 
 Array = NDArray[np.float64]
 ROUNDS = 15
@@ -30,29 +28,33 @@ def figures(rows: Sequence[Row], measured: Sequence[Row]) -> dict[str, Any]:
     by_gpu: dict[str, Any] = {}
     for gpu in sorted({row.accelerator for row in rows}):
         seen, held_out = [r for r in measured if r.accelerator != gpu], [r for r in rows if r.accelerator == gpu]
-        fit = calibrate(seen)
-        at_batch = [abs(_at_batch(row, fit) / row.tokens_per_s - 1) for row in held_out]
-        chosen = [abs(_under_limits(row, fit) / row.tokens_per_s - 1) for row in held_out]
-        by_gpu[gpu] = {"rows": len(held_out), "at_batch": _spread(at_batch), "under_limits": _spread(chosen)}
+        by_gpu[gpu] = {"rows": len(held_out)} | _errors(held_out, seen, calibrate(seen))
     fit = calibrate(measured)
-    within = [abs(_under_limits(row, fit) / row.tokens_per_s - 1) for row in rows]
     named = {name: float(f"{getattr(fit, name):.3g}") for name in Calibration.__dataclass_fields__}
-    return {"rows": len(rows), "measurements": len(measured), "calibration": named, "fitted": _spread(within), "left_out": by_gpu}
+    return {
+        "rows": len(rows),
+        "measurements": len(measured),
+        "calibration": named,
+        "fitted": _errors(rows, measured, fit),
+        "left_out": by_gpu,
+    }
+
+
+def _errors(rows: Sequence[Row], seen: Sequence[Row], fit: Calibration) -> dict[str, Any]:
+    """Relative errors of rows that are predicted from others."""
+    fits = {key: corrected(seen, *key, fit) for key in {(row.model, row.engine) for row in rows}}
+    at_batch = [abs(_at_batch(row, fits[row.model, row.engine]) / row.tokens_per_s - 1) for row in rows]
+    chosen = [abs(_under_limits(row, fits[row.model, row.engine]) / row.tokens_per_s - 1) for row in rows]
+    return {"at_batch": _spread(at_batch), "under_limits": _spread(chosen)}
 
 
 def calibrate(rows: Sequence[Row]) -> Calibration:
     """Coefficients with the least absolute relative error of both times, none negative."""
-    steps = np.array([terms(*_case(row), row.batch) for row in rows])
-    firsts = np.array([first_terms(*_case(row), row.batch) for row in rows])
+    steps = np.array([terms(*case(row), row.batch) for row in rows])
+    firsts = np.array([first_terms(*case(row), row.batch) for row in rows])
     of_step = _fit(steps, np.array([row.measured_tpot_ms / 1000 for row in rows]))
     of_first = _fit(firsts, np.array([row.measured_ttft_ms / 1000 for row in rows]))
     return Calibration(*(float(value) for value in (*of_step, *of_first)))
-
-
-def _case(row: Row) -> tuple[Network, Cut, Load]:
-    known = next(each for each in ARCHITECTURES if each.name == row.model)
-    load = Load(row.input_tokens, row.output_tokens, row.ttft_ms, row.tpot_ms)
-    return known.network(BYTES_PER_PARAMETER[row.precision]), Cut(ACCELERATORS[row.accelerator], row.accelerators), load
 
 
 def _fit(features: Array, measured: Array) -> Array:
@@ -80,12 +82,12 @@ def _non_negative(a: Array, b: Array) -> Array:
 
 
 def _at_batch(row: Row, fit: Calibration) -> float:
-    case = _case(row)
-    return tokens_per_s(row.batch, row.output_tokens, first_s(*case, row.batch, fit), step_s(*case, row.batch, fit))
+    at = case(row)
+    return tokens_per_s(row.batch, row.output_tokens, first_s(*at, row.batch, fit), step_s(*at, row.batch, fit))
 
 
 def _under_limits(row: Row, fit: Calibration) -> float:
-    return best_rate(*_case(row), fit, row.batches_tried)
+    return best_rate(*case(row), fit, row.batches_tried)
 
 
 def _spread(errors: Sequence[float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.fleet import pool_id
 from scheduler.domain.offer import CapacityType
 from scheduler.domain.plan import CostTerm, Placement, PoolTarget, Target
@@ -18,7 +19,7 @@ from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.workload import Deployment
 from simulations.bench.generate.clouds import ORDER, wares
 from simulations.bench.generate.ground import Ground
-from simulations.bench.generate.limits import caps, quotas, stock, tightened
+from simulations.bench.generate.limits import caps, quotas, reservations, stock, tightened
 from simulations.bench.generate.market import Market, market
 from simulations.bench.generate.models import Served, served
 from simulations.bench.generate.plant import Planted, Planter
@@ -45,19 +46,27 @@ EGRESS_HUBS = ("aws:us-east-1", "gcp:us-central1", "azure:westeurope")
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A problem, how it was made, and the plan that it surely has."""
+    """A problem, how it was made, and the plan that it surely has.
+
+    Attributes:
+        cheapest: what cheapest-first makes of an empty fleet, one deployment after the other by priority; unplaced: those it leaves out.
+    """
 
     snapshot: Snapshot
     about: dict[str, Any]
     planted: Target
+    cheapest: Target
+    unplaced: int
 
 
 def generate(request: Request) -> Generated:
     """The problem of a request; the same request gives the same problem.
 
     Raises:
-        InvalidInputError: the folder of research data is not readable.
+        InvalidInputError: there are more clouds than clusters, or the folder of research data is not readable.
     """
+    if request.clusters < request.clouds:
+        raise InvalidInputError("--clusters", request.clusters, f"is less than {request.clouds} clouds", "Give every cloud at least one.")
     draw = random.Random(f"{request.profile.name} {request.seed}")  # noqa: S311
     sources = read_sources(request.data)
     per_region = OFFERS_PER_REGION if request.clusters <= LARGE else OFFERS_PER_REGION_LARGE
@@ -77,8 +86,11 @@ def generate(request: Request) -> Generated:
     snapshot = _snapshot(sources, ground, drafted)
     nodes, replicas = ((), ()) if request.fresh else running(ground, planted, NOW, draw)
     snapshot = replace(snapshot, nodes=nodes, replicas=replicas, caps=caps(ground, limit, nodes))
-    snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw))
-    return Generated(snapshot, _about(request, sources), _target(ground, planted))
+    snapshot = replace(snapshot, quotas=quotas(ground, limit, NOW, draw), reservations=reservations(ground, NOW, draw))
+    target = _target(ground, planted)
+    ground.clear(limit)
+    cheapest, unplaced = _cheapest_first(drafted, Planter(ground, None))
+    return Generated(snapshot, _about(request, sources), target, _target(ground, cheapest), unplaced)
 
 
 def _usual(sold: Market) -> dict[str, tuple[float, int]]:
@@ -120,6 +132,16 @@ def _planted(drafted: list[tuple[Deployment, Served]], planter: Planter) -> list
         placed = planter.place(deployment, kind)
         found += placed if placed is not None else planter.place(deployment, kind, endless=True) or []
     return found
+
+
+def _cheapest_first(drafted: list[tuple[Deployment, Served]], planter: Planter) -> tuple[list[Planted], int]:
+    found: list[Planted] = []
+    unplaced = 0
+    for deployment, kind in sorted(drafted, key=lambda each: (-each[0].priority, each[0].id)):
+        placed = planter.place(deployment, kind)
+        found += placed or []
+        unplaced += placed is None
+    return found, unplaced
 
 
 def _settled(
@@ -197,7 +219,7 @@ def _about(request: Request, sources: Sources) -> dict[str, Any]:
         "synthetic": [
             f"clouds beyond {', '.join(ORDER)}: priced by draws from the real neoclouds' prices",
             "what runs already: most of a plan that was planted; none where the problem is fresh",
-            "caps, quotas, interruption rates, notice and launch times",
+            "caps, quotas, reservations, interruption rates, notice and launch times",
             "latency: from the great-circle distance between regions, 1.6 times the light's time in fibre",
             "deployments: sizes follow real clients' rates with their spread compressed and scaled to the profile; rules are drawn",
             "models: fine-tuned variants of the published ones",

@@ -41,9 +41,8 @@ def generate(
     from simulations.bench.generate.properties import properties, solved_properties
 
     made = generated(Request(clouds, clusters, deployments, seed, PROFILES[profile.value], data, fresh))
-    snapshot = made.snapshot
-    figures = solved_properties(snapshot, time_limit_s, seed) if solve else properties(snapshot, made.planted, "planted")
-    text = text_of(PlacementProblem(snapshot, about=made.about))
+    figures = solved_properties(made, time_limit_s, seed) if solve else properties(made, made.planted, "planted")
+    text = text_of(PlacementProblem(made.snapshot, about=made.about))
     if out is None:
         typer.echo(text, nl=False)
     else:

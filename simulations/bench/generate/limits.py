@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from scheduler.domain.fleet import Node
-from scheduler.domain.offer import CapacityType, Quota, QuotaUnit
+from scheduler.domain.offer import CapacityType, Quota, QuotaUnit, Reservation
 from scheduler.domain.snapshot import LaunchCap
 from simulations.bench.generate.ground import Ground, Ints, effective_price
 from simulations.bench.generate.market import HYPERSCALERS
@@ -22,6 +22,10 @@ TAIL = 1.2
 TAIL_MAX = 15.0
 ATTRACTIVE = 0.5
 """Share of a card's offers, cheapest first, that count as attractive."""
+
+WHOLE_NODE = 8
+RESERVED, SUNK = 0.03, 0.6
+"""Share of the whole-node offers with a reservation, and what it costs of the list price."""
 
 UNITS = {"aws": QuotaUnit.VCPU, "azure": QuotaUnit.VCPU, "gcp": QuotaUnit.GPU}
 QUOTA_SLACK = (0.6, 1.2)
@@ -69,6 +73,20 @@ def caps(ground: Ground, limit: Ints, nodes: Iterable[Node]) -> dict[str, Launch
     """Launch caps by offer id: stock that no node of ours holds yet."""
     held = Counter(node.offer_id for node in nodes)
     return {offer.id: LaunchCap(int(limit[i]) - held[offer.id], 0.7, "synthetic stock") for i, offer in enumerate(ground.market.offers)}
+
+
+def reservations(ground: Ground, now: datetime, draw: random.Random) -> tuple[Reservation, ...]:
+    """A few nodes that are paid in any case, on whole-node on-demand offers."""
+    held: dict[str, Reservation] = {}
+    for cluster, index in ground.pools:
+        offer = ground.market.offers[index]
+        whole = offer.instance_type.accelerator_count == WHOLE_NODE and not offer.capacity_type.revocable
+        if not whole or cluster.id in held or draw.random() >= RESERVED:
+            continue
+        name, sunk = f"held-{cluster.id}", round(SUNK * offer.price_micro_usd_per_h)
+        kind, count = offer.instance_type.name, draw.choice((1, 1, 2))
+        held[cluster.id] = Reservation(name, offer.provider, offer.account, offer.region, offer.zone, kind, count, sunk, now)
+    return tuple(held.values())
 
 
 def quotas(ground: Ground, limit: Ints, now: datetime, draw: random.Random) -> tuple[Quota, ...]:

@@ -11,7 +11,7 @@ from functools import cache
 from scheduler.domain.accelerator import ACCELERATORS
 from scheduler.domain.workload import EngineKind, EngineShape, Evidence, Model
 from scheduler.optimizer.networks import ARCHITECTURES, Architecture
-from scheduler.optimizer.performance import BYTES_PER_PARAMETER, Row, batches, measured, rate_under
+from scheduler.optimizer.performance import BYTES_PER_PARAMETER, Row, batches, calibration_of, measured, rate_under
 from scheduler.optimizer.roofline import Cut, Load, best_rate
 
 SERVED = (
@@ -123,8 +123,8 @@ def _rate(known: Architecture, precision: str, engine: str, cut: tuple[str, int]
     row = rate_under(measured(known.name, bytes_per_parameter, engine).get((card, gpus, 1), ()), load)
     if row is not None:
         return row.tokens_per_s, row
-    assumed = batches(known.name, load.bucket)
-    return round(best_rate(known.network(bytes_per_parameter), Cut(ACCELERATORS[card], gpus), load, batches=assumed), 1), None
+    fit, assumed = calibration_of(known.name, engine), batches(known.name, load.bucket)
+    return round(best_rate(known.network(bytes_per_parameter), Cut(ACCELERATORS[card], gpus), load, fit, assumed), 1), None
 
 
 def _varied(ways: Sequence[_Way], count: int, draw: random.Random) -> list[_Way]:

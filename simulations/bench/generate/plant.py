@@ -67,9 +67,9 @@ class _Job:
 
 
 class Planter:
-    """Places deployments on the ground."""
+    """Places deployments on the ground. Without ``noise`` it is plain cheapest-first: exact prices, and no thought of half-empty nodes."""
 
-    def __init__(self, ground: Ground, noise: np.random.Generator) -> None:
+    def __init__(self, ground: Ground, noise: np.random.Generator | None) -> None:
         self._ground, self._noise = ground, noise
         self._near: dict[tuple[str, int | None], Mask] = {}
         self._within: dict[tuple[str, ...], Mask] = {}
@@ -133,9 +133,9 @@ class Planter:
     def _priced(self, job: _Job, shape: Ints, pool: Ints, need: Floats) -> _Cells:
         ground, rules = self._ground, job.deployment.rules
         gpus = np.array([each.accelerators_per_node for each in job.served.shapes])[shape]
-        opens = np.where(ground.free[pool] >= gpus, 1.0, WASTE)
-        noise = np.exp(NOISE * self._noise.standard_normal(len(pool)))
-        cost = ground.price[pool] * gpus * np.ceil(need - EXACT) * opens * noise
+        cost = ground.price[pool] * gpus * np.ceil(need - EXACT)
+        if self._noise is not None:
+            cost *= np.where(ground.free[pool] >= gpus, 1.0, WASTE) * np.exp(NOISE * self._noise.standard_normal(len(pool)))
         by_region = rules.survivability is not None and rules.survivability.domain is FailureDomain.REGION and rules.spread is None
         return _Cells(shape, pool, need, cost, ground.place[pool] if by_region else ground.provider[pool])
 
