@@ -25,7 +25,6 @@ def properties(made: Generated, plan: Target, name: str) -> dict[str, Any]:
     surviving = sum(rule is not None and rule.domain is FailureDomain.PROVIDER for rule in rules)
     return {
         "plan": name,
-        "violations": len(check(snapshot, plan)),
         "unmet": len(plan.unmet),
         "usd_per_h": round(plan.objective_micro_usd_per_h / 1e6, 2),
         "median_replicas": statistics.median(replicas.values()) if replicas else 0,
@@ -62,4 +61,9 @@ def solved_properties(made: Generated, time_limit_s: float, seed: int) -> dict[s
     """Figures of the solver's plan, with the proven gap and the cost of cheapest-first over it."""
     plan = solve(made.snapshot, SolveSettings(time_limit_s=time_limit_s, seed=seed, explain=False))
     figures = properties(made, plan, "solved")
-    return figures | {"status": plan.status, "gap": round(plan.gap, 5), "solve_ms": plan.solve_ms}
+    return figures | {
+        "violations": len(check(made.snapshot, plan)),
+        "status": plan.status,
+        "gap": round(plan.gap, 5),
+        "solve_ms": plan.solve_ms,
+    }

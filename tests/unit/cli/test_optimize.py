@@ -70,5 +70,5 @@ def test_a_generated_problem_is_written_with_its_figures(tmp_path: Path) -> None
     size = ("--clouds", "3", "--clusters", "5", "--deployments", "12")
     done = headrace("bench", "generate", *size, "--out", str(file), data_dir=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stderr)["violations"] == 0
+    assert json.loads(done.stderr)["median_replicas"] >= 1
     assert headrace("bench", "generate", *size, data_dir=tmp_path).stdout == file.read_text()
