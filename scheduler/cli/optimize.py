@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from scheduler.cli.client import call, note, out, show_json
 from scheduler.domain.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from scheduler.optimizer import SolveSettings
 
 BAD_INPUT = 2
 SHOWN = 40
@@ -29,6 +32,7 @@ def optimize(
     seed: Annotated[int, typer.Option(min=0)] = 1,
     explain: Annotated[bool, typer.Option(help="also say why not elsewhere, from re-solves")] = False,
     plan: Annotated[Path | None, typer.Option(help="write the plan document here")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="write the multipliers that prove the bound, for headrace verify")] = None,
     export: Annotated[Path | None, typer.Option(help="write the running control plane's fleet as a problem document, and stop")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of problem documents, and stop")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan document.")] = False,
@@ -43,7 +47,10 @@ def optimize(
         elif export is not None:
             _export(export)
         elif problem is not None:
-            _finish(_solved(problem, time_limit_s, seed, explain), plan, as_json)
+            from scheduler.optimizer import SolveSettings
+
+            settings = SolveSettings(time_limit_s=time_limit_s, seed=seed, explain=explain)
+            _finish(_solved(problem, settings, certificate), plan, as_json)
         else:
             raise InvalidInputError("PROBLEM", None, "missing", "Name a problem document, or use --export or --schema.")
     except InvalidInputError as error:
@@ -67,11 +74,11 @@ def _export(path: Path) -> None:
     note.print(f"{len(snapshot.deployments)} deployments, {len(snapshot.clusters)} clusters, {len(snapshot.offers)} offers: {path}")
 
 
-def _solved(path: Path, time_limit_s: float, seed: int, explain: bool) -> dict[str, Any]:
-    """Read, solve, check; the plan document."""
+def _solved(path: Path, settings: SolveSettings, certificate: Path | None) -> dict[str, Any]:
+    """Read, solve, check; the plan document. With a certificate the fleet is decomposed, whatever its size."""
     from scheduler.api.plan_document import plan_document
-    from scheduler.bootstrap.problem_file import read_problem
-    from scheduler.optimizer import SolveSettings, check, solve, with_modelled_shapes
+    from scheduler.bootstrap.problem_file import read_problem, write_file
+    from scheduler.optimizer import check, solve, solve_large, with_modelled_shapes
 
     began = perf_counter()
     problem = read_problem(path)
@@ -79,7 +86,11 @@ def _solved(path: Path, time_limit_s: float, seed: int, explain: bool) -> dict[s
         raise InvalidInputError("settings.objective", problem.objective, "is not what this version minimises", "Use cost.")
     snapshot = with_modelled_shapes(problem.snapshot)
     read = perf_counter()
-    target = solve(snapshot, SolveSettings(time_limit_s=time_limit_s, seed=seed, explain=explain))
+    if certificate is not None:
+        target, decomposed = solve_large(snapshot, settings)
+        write_file(certificate, json.dumps(decomposed.certificate.as_document(), indent=1) + "\n")
+    else:
+        target = solve(snapshot, settings)
     solved = perf_counter()
     violations = check(snapshot, target)
     done = perf_counter()

@@ -64,7 +64,7 @@ def lower_bound(derived: Derived, plan: Plan, certificate: Certificate, most_nod
     total, nodes, inexact = 0, 0, []
     for deployment in derived.world.deployments:
         unserved = plan.unserved(deployment.id)
-        found = least_cost(rows_of(derived, deployment, certificate.pools, unserved, plan.short(deployment.id)), most_nodes)
+        found = least_cost(rows_of(derived, deployment, certificate, unserved, plan.short(deployment.id)), most_nodes)
         total += found.bound
         nodes += found.nodes
         if not found.exact:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
@@ -105,11 +105,13 @@ class Certificate:
     Attributes:
         pools: micro-USD per accelerator and hour, by pool. resources: by ``offer:``, ``quota:`` or ``reservation:`` and id.
         claimed: the bound that its maker claims, micro-USD per hour.
+        weights: by deployment, worth of a token/s by index of its demand: joint bottlenecks to look at. Any weights are valid.
     """
 
     pools: Mapping[str, int]
     resources: Mapping[str, int]
     claimed: int
+    weights: Mapping[str, Sequence[Mapping[int, float]]] = field(default_factory=dict)
 
 
 def read_plan(text: str) -> Plan:
@@ -190,5 +192,12 @@ def read_certificate(text: str) -> Certificate:
     pools = fields.numbers("pool_multipliers_micro_usd_per_accelerator_h")
     resources = fields.numbers("resource_multipliers")
     claimed = fields.number("claimed_bound_micro_usd_per_h", 0.0, least=None)
+    weights: dict[str, list[dict[int, float]]] = defaultdict(list)
+    for row in fields.rows("class_weights"):
+        by_demand = row.numbers("by_demand")
+        if not all(index.isdecimal() for index in by_demand):
+            raise BadDocumentError(f"{row.where}.by_demand: indices of the deployment's demand are expected")
+        weights[row.text("deployment")].append({int(index): weight for index, weight in by_demand.items()})
+        row.done()
     fields.done()
-    return Certificate({k: int(v) for k, v in pools.items()}, {k: int(v) for k, v in resources.items()}, int(claimed))
+    return Certificate({k: int(v) for k, v in pools.items()}, {k: int(v) for k, v in resources.items()}, int(claimed), dict(weights))

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
+from scheduler.verifier.claims import Certificate
 from scheduler.verifier.options import Derived, Option
 from scheduler.verifier.promises import TOLERANCE
 from scheduler.verifier.reading import exact
@@ -64,46 +64,73 @@ class _Kind:
     spent: int
 
 
-def rows_of(derived: Derived, deployment: Deployment, multipliers: Mapping[str, int], unserved: Fraction, short: bool) -> Rows:
+def rows_of(derived: Derived, deployment: Deployment, certificate: Certificate, unserved: Fraction, short: bool) -> Rows:
     """The rows and columns of a deployment, with accelerators priced by the pools' multipliers.
 
     Args:
-        multipliers: micro-USD per accelerator and hour, by pool; absent is 0.
+        certificate: its pools price an accelerator and hour, absent is 0; its weights add rows.
         unserved: tokens/s that the plan declares unmet; the bound then is one on plans that serve as much.
         short: True where the plan declares any shortage: scenarios, pins and the least count are not promised then.
     """
-    classes, options = _classes(derived, deployment)
+    classes, options, first = _classes(derived, deployment)
     units = _units(classes, options)
-    kinds: dict[tuple[_Kind, bool], tuple[int, int]] = {}
+    found: dict[_Kind, list[tuple[int, int]]] = defaultdict(list)
+    useful: dict[_Kind, int] = {}
     for option, rates in options:
         kind = _kind(deployment, option, tuple(_up(rate, unit) for rate, unit in zip(rates, units, strict=True)))
-        price = multipliers.get(option.pool.id, 0) * option.shape.accelerators
-        # Replicas that run cost no start: they are a column of their own, limited to as many as run.
-        for running, cost, most in ((True, price, min(option.running, option.most)), (False, price + option.start, option.most)):
-            if most > 0:
-                least, room = kinds.get((kind, running), (cost, 0))
-                kinds[kind, running] = (min(cost, least), min(deployment.max_replicas, room + most))
-    built = _Builder([kind for kind, _ in kinds])
-    _cover(built, deployment, (classes, units), unserved, short)
+        price = certificate.pools.get(option.pool.id, 0) * option.shape.accelerators
+        # Replicas that run cost no start: they are a column of their own. No pool holds more than its nodes have room for.
+        fits = option.pool.most // option.shape.nodes * (option.pool.offer.kind.accelerators // option.shape.per_node)
+        kept = min(option.running, option.most, fits)
+        found[kind] += [(price, kept), (price + option.start, min(option.most, fits - kept))]
+        useful[kind] = _useful(deployment, classes, rates)
+    columns = [(kind, column) for kind, each in found.items() for column in _cheapest(each, useful[kind])]
+    built = _Builder([kind for kind, _ in columns])
+    weights = [[exact(given.get(index, 0.0)) for index in first] for given in certificate.weights.get(deployment.id, ())]
+    _cover(built, deployment, _Wish(classes, units, weights, unserved), short)
     _counts(built, deployment, short)
     _shares(built, deployment)
-    return built.rows(list(kinds.values()), deployment.max_replicas)
+    return built.rows([column for _, column in columns], deployment.max_replicas)
 
 
-def _classes(derived: Derived, deployment: Deployment) -> tuple[list[Fraction], list[tuple[Option, list[float]]]]:
-    """Demand that may use the same options at the same rates, and for every option its rate by class (0 where not allowed)."""
+def _useful(deployment: Deployment, classes: list[Fraction], rates: list[float]) -> int:
+    """More replicas of a kind than this help no covering row."""
+    slowest = min((rate for rate in rates if rate > 0), default=0.0)
+    whole = float(sum(classes)) * (1 + deployment.headroom)
+    return max(1, deployment.min_replicas, math.ceil(whole / slowest * (1 + 1e-9))) if slowest else max(1, deployment.min_replicas)
+
+
+def _cheapest(columns: list[tuple[int, int]], useful: int) -> list[tuple[int, int]]:
+    """(cost, most) of a kind, cheapest first, until they hold what is useful; the last one stands for all dearer ones, without limit."""
+    kept: list[tuple[int, int]] = []
+    room = 0
+    for cost, most in sorted(columns):
+        if most > 0 and room < useful:
+            kept.append((cost, most))
+            room += most
+    return [*kept[:-1], (kept[-1][0], NO_LIMIT)] if kept and room >= useful else kept
+
+
+NO_LIMIT = 1_000_000
+
+
+def _classes(derived: Derived, deployment: Deployment) -> tuple[list[Fraction], list[tuple[Option, list[float]]], list[int]]:
+    """Demand that may use the same options at the same rates, for every option its rate by class (0 where not allowed), and the
+    index of each class's first demand."""
     options = derived.options(deployment)
     pools = {option.pool.id: option.pool for option in options}
     merged: dict[tuple[tuple[bool, ...], str], Fraction] = defaultdict(Fraction)
+    first: dict[tuple[tuple[bool, ...], str], int] = {}
     for index, demand in enumerate(deployment.demand):
         where = tuple(derived.serves(deployment, pool, index) for pool in pools.values())
         if demand.tokens_per_s > 0:
             merged[where, demand.bucket] += exact(demand.tokens_per_s)
+            first.setdefault((where, demand.bucket), index)
     position = {pool: index for index, pool in enumerate(pools)}
     rated = [
         (option, [option.shape.rate(bucket) if where[position[option.pool.id]] else 0.0 for where, bucket in merged]) for option in options
     ]
-    return list(merged.values()), rated
+    return list(merged.values()), rated, list(first.values())
 
 
 def _units(classes: list[Fraction], options: list[tuple[Option, list[float]]]) -> list[Fraction]:
@@ -154,27 +181,47 @@ class _Builder:
         return Rows(columns, tuple(need for _, need in ordered), len(pure), most)
 
 
-def _cover(
-    built: _Builder, deployment: Deployment, classes: tuple[list[Fraction], list[Fraction]], unserved: Fraction, short: bool
-) -> None:
-    amounts, units = classes
-    rules, every = deployment.rules, range(len(amounts))
-    if len(amounts) <= MOST_SUBSETS_OF:
-        subsets = [chosen for size in every for chosen in combinations(every, size + 1)]
-    else:
-        subsets = [*((k,) for k in every), tuple(every)]
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Demand by class, the unit of each class's rates, weights of joint bottlenecks to look at, and what is unmet by declaration."""
+
+    amounts: list[Fraction]
+    units: list[Fraction]
+    weights: list[list[Fraction]]
+    unserved: Fraction
+
+    def bottlenecks(self) -> list[list[Fraction]]:
+        """For each row the worth of a class's demand in its own unit, at most 1: sets of classes, then the weights given."""
+        every = range(len(self.amounts))
+        if len(self.amounts) <= MOST_SUBSETS_OF:
+            subsets = [chosen for size in every for chosen in combinations(every, size + 1)]
+        else:
+            subsets = [*((k,) for k in every), tuple(every)]
+        found = [[Fraction(int(k in chosen)) for k in every] for chosen in subsets]
+        for given in self.weights:
+            worth = [weight * unit for weight, unit in zip(given, self.units, strict=True)]
+            most = max(worth, default=Fraction(0))
+            found += [[each / most for each in worth]] if most > 0 else []
+        return found
+
+
+def _cover(built: _Builder, deployment: Deployment, wish: _Wish, short: bool) -> None:
+    rules = deployment.rules
     scenarios = [(NO_LOSS, 1 + exact(deployment.headroom))]
     if not short:
         scenarios += [(group, exact(rules.survivability[1])) for group in built.groups if rules.survivability and group[:5] == "loss "]
         scenarios += [(group, exact(rules.spot_loss_share)) for group in built.groups if group[:4] == "dry "]
     slack = 1 - TOLERANCE
-    for group, factor in scenarios:
-        for chosen in subsets:
-            need = sum((SCALE * (factor * slack * amounts[k]) / units[k] for k in chosen), Fraction(0))
-            # Unmet demand may lie in any class: it is taken off where it weighs most.
-            need -= SCALE * unserved / min((units[k] for k in chosen), default=Fraction(1))
-            row = tuple(0 if group in kind.groups else max(kind.rates[k] for k in chosen) for kind in built.kinds)
-            built.add(row, math.floor(need))
+    for worth in wish.bottlenecks():
+        row = [
+            max((math.ceil(each * rate) for each, rate in zip(worth, kind.rates, strict=True) if each), default=0) for kind in built.kinds
+        ]
+        whole = SCALE * sum((each * amount / unit for each, amount, unit in zip(worth, wish.amounts, wish.units, strict=True)), Fraction(0))
+        # Unmet demand may lie in any class: it is taken off where it weighs most.
+        less = SCALE * wish.unserved * max((each / unit for each, unit in zip(worth, wish.units, strict=True)), default=Fraction(0))
+        for group, factor in scenarios:
+            left = tuple(0 if group in kind.groups else each for each, kind in zip(row, built.kinds, strict=True))
+            built.add(left, math.floor(factor * slack * whole - less))
 
 
 def _counts(built: _Builder, deployment: Deployment, short: bool) -> None:

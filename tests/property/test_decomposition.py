@@ -23,7 +23,7 @@ def test_bound_and_cost_enclose_the_optimum_and_no_rule_is_broken(snapshot) -> N
     whole = solve(snapshot, SolveSettings(explain=False, relative_gap=1e-7))
     target, solved = solve_large(snapshot, SolveSettings(explain=False, time_limit_s=5, rounds=4))
     assert not check(snapshot, target)
-    assert set(solved.certificate.pools) == {pool.id for pool in solved.fleet.pools}
+    assert {pool.id for pool in solved.fleet.pools} <= set(solved.certificate.pools)
     if whole.status == "optimal" and not whole.unmet:
         assert solved.bound <= whole.objective_micro_usd_per_h / 1e6 * (1 + TOLERANCE) + TOLERANCE
         if not target.unmet:

@@ -74,6 +74,7 @@ class Block:
         rows: float64 [row, kind]; wish: float64 [row]; covering: bool [row].
         families: losses to survive; their rows are added once an answer breaks them.
         rates: float64 [class, kind] tokens/s of one replica, 0 where the class may not be served.
+        weights: float64 [class], each of a joint bottleneck that was met.
         needed: int64 [kind], more of it than this helps no row.
         give_up: USD/h put on leaving everything unserved.
     """
@@ -89,6 +90,7 @@ class Block:
     rates: Floats
     families: list[Family] = field(default_factory=list)
     added: set[tuple[int, int]] = field(default_factory=set)
+    weights: list[Floats] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mixed = len(self.classes) > 1 and not uniform(self.rates)
@@ -125,7 +127,8 @@ class Block:
         self.added.update(new)
         if not new and self.mixed:
             found = list(self._bottlenecks(x))
-            rows, wish = [row for row, _ in found], [right for _, right in found]
+            rows, wish = [row for row, _, _ in found], [right for _, right, _ in found]
+            self.weights += [weights for _, _, weights in found]
         if not rows:
             return False
         self.rows = np.vstack([self.rows, *rows])
@@ -134,7 +137,7 @@ class Block:
         self._strengthen()
         return True
 
-    def _bottlenecks(self, x: Ints) -> Iterator[tuple[Floats, float]]:
+    def _bottlenecks(self, x: Ints) -> Iterator[tuple[Floats, float, Floats]]:
         """Rows from the duals of routings that fall short: at weights v by class, replicas must be worth sum(v * demand)."""
         demand = np.array([each.tokens_per_s for each in self.classes])
         scenarios = [(np.ones(len(x), np.bool_), 1.0 + self.deployment.headroom)]
@@ -150,7 +153,7 @@ class Block:
                 row = np.where(left, (self.rates * weights[:, None]).max(axis=0), 0.0)
                 right = float(weights @ demand) * factor
                 if row @ x < right * (1 - 1e-9):
-                    yield row, right
+                    yield row, right, weights
 
 
 def _relabel(labels: Ints) -> Ints:
