@@ -17,8 +17,8 @@ from scheduler.optimizer.decompose.price import best_answer, cost_at
 NOISE = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.2)
 """Relative spreads of prices at which blocks are asked for other answers."""
 
-ANSWERS_PER_S = 1_000
-"""So many known answers are merged to near the best in about a second."""
+ANSWERS_EACH = 15
+"""Answers of a block, on the average, that take part in the first merge."""
 
 Clock = Callable[[], float]
 
@@ -73,16 +73,20 @@ def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, star
     for index, answer in enumerate(start.answers):
         if answer is not None:
             known.add(index, answer)
-    slack = 0.1 * start.cost() / max(1, len(fleet.blocks))
+    slack, answers = 0.1 * bound / max(1, len(fleet.blocks)), len(fleet.blocks) * ANSWERS_EACH
     for round_ in range(budget.rounds_max):
         if budget.left_s <= 0 or best.cost() - bound <= budget.gap * best.cost():
             break
         for spread in NOISE * (2 if round_ == 0 else 1):
             if budget.left_s > 0:
                 vary(fleet, known, prices, spread, rng)
-        limit_s = max(0.5, min(20.0, 0.4 * budget.left_s))
-        merged = merge(fleet, known, prices, best, MergeLimits(limit_s, slack, round(ANSWERS_PER_S * limit_s)))
+        began, limit_s = budget.clock(), max(0.5, min(20.0, 0.4 * budget.left_s))
+        merged = merge(fleet, known, prices, best, MergeLimits(limit_s, slack, answers))
         best = merged or best
+        if budget.clock() - began < limit_s / 2:  # easily done: let dearer answers take part next time
+            slack, answers = slack * 1.5, answers + answers // 2
+        elif merged is None:
+            slack, answers = slack / 1.5, max(len(fleet.blocks) * 6, answers // 2)
         for taste in rng.permutation(len(TASTES))[:3]:
             if budget.left_s > 0:
                 trial = best.copy()
