@@ -84,8 +84,8 @@ class Fake(ABC):
     # how it is reached ----------------------------------------------------------------------------------------------------------
 
     def settings(self, url: str) -> ProviderSettings:
-        """How a person would set the adapter up against this fake. Keep ``options.timeout_s`` at 2 or less: faults wait for it."""
-        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options={"timeout_s": "3"})
+        """How a person would set the adapter up against this fake; what reads it sets ``options.timeout_s``."""
+        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url)
 
     def environ(self) -> Mapping[str, str]:
         """Credentials that the fake accepts."""

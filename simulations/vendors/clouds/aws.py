@@ -75,7 +75,7 @@ class Aws(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("aws", "aws", account="main", endpoint=url, options={"timeout_s": "3", "image": "ami-0123456789abcdef0"})
+        return ProviderSettings("aws", "aws", account="main", endpoint=url, options={"image": "ami-0123456789abcdef0"})
 
     def environ(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET}

@@ -57,7 +57,7 @@ class Azure(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         self._url = url
-        options = {"timeout_s": "3", "subscription": SUBSCRIPTION, "retail_endpoint": url, "resource_group": GROUP}
+        options = {"subscription": SUBSCRIPTION, "retail_endpoint": url, "resource_group": GROUP}
         options |= {"image": "/images/gpu", "subnet": "/subnets/nodes", "ssh_public_key": "ssh-ed25519 AAAA"}
         return ProviderSettings("azure", "azure", account="main", endpoint=url, regions=REGIONS, options=options)
 

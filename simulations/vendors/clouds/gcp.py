@@ -53,7 +53,7 @@ class Gcp(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "project": PROJECT, "billing_endpoint": url, "image": "projects/fake/global/images/gpu"}
+        options = {"project": PROJECT, "billing_endpoint": url, "image": "projects/fake/global/images/gpu"}
         return ProviderSettings("gcp", "gcp", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ class Lambda(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("lambda", "lambda", account="main", endpoint=url, options={"timeout_s": "3", "ssh_keys": "ops"})
+        return ProviderSettings("lambda", "lambda", account="main", endpoint=url, options={"ssh_keys": "ops"})
 
     def environ(self) -> Mapping[str, str]:
         return {"LAMBDA_API_KEY": KEY}

@@ -54,7 +54,6 @@ class Oci(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         options = {
-            "timeout_s": "3",
             "image": "ocid1.image.oc1..fake",
             "subnet": "ocid1.subnet.oc1..fake",
             "price_endpoint": f"{url}/prices",
