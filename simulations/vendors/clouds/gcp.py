@@ -14,7 +14,8 @@ from simulations.vendors.server import Route
 PROJECT, TOKEN, KEY = "fake-project", "ya29.fake", "fake-api-key"
 BASE = f"/compute/v1/projects/{PROJECT}"
 ZONE = BASE + "/zones/(?P<zone>[^/]+)"
-PAGE_SIZE = 3
+PAGE_ROWS = 3
+VENDOR_PAGE_ROWS = 5000
 STATUSES = {401: ("authError", "UNAUTHENTICATED"), 403: ("quotaExceeded", "PERMISSION_DENIED"), 404: ("notFound", "NOT_FOUND"),
             409: ("alreadyExists", "ALREADY_EXISTS"), 429: ("rateLimitExceeded", "RESOURCE_EXHAUSTED"),
             500: ("backendError", "INTERNAL"), 503: ("backendError", "UNAVAILABLE")}  # fmt: skip
@@ -42,6 +43,7 @@ class Gcp(Fake):
         super().__init__(estate)
         self.operations: dict[str, Row] = {}
         self.silent_zones: set[str] = set()
+        self.page_rows = PAGE_ROWS
 
     @classmethod
     def products(cls) -> Sequence[Product]:
@@ -55,6 +57,9 @@ class Gcp(Fake):
     def settings(self, url: str) -> ProviderSettings:
         options = {"project": PROJECT, "billing_endpoint": url, "image": "projects/fake/global/images/gpu"}
         return ProviderSettings("gcp", "gcp", account="main", endpoint=url, options=options)
+
+    def grow(self) -> None:
+        self.page_rows = VENDOR_PAGE_ROWS
 
     def environ(self) -> Mapping[str, str]:
         return {"GOOGLE_OAUTH_ACCESS_TOKEN": TOKEN, "GOOGLE_API_KEY": KEY}
@@ -87,7 +92,9 @@ class Gcp(Fake):
     def _zones(self, key: str, found: Sequence[tuple[str, Row]], asked: Asked) -> Answer:
         """A page of an aggregated list: zones, each with its rows."""
         try:
-            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), min(PAGE_SIZE, int(asked.query["maxResults"])))
+            shown, following = self.estate.page(
+                found, asked.query.get("pageToken", ""), min(self.page_rows, int(asked.query["maxResults"]))
+            )
         except PageExpiredError:
             return refused(400, "invalid", "Invalid value for field 'pageToken'.")
         nothing = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results for scope on this page."}}
@@ -122,7 +129,7 @@ class Gcp(Fake):
         found = [sku for product in self.estate.products for sku in _skus(product)]
         found.append(sku("Commitment v1: G2 Core in Americas for 1 Year", 1.0, "Commit1Yr", "h"))
         try:
-            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), PAGE_SIZE)
+            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), self.page_rows)
         except PageExpiredError:
             return refused(400, "invalid", "Invalid page token.")
         return Answer({"skus": shown, "nextPageToken": following})
