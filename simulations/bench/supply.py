@@ -92,6 +92,7 @@ async def _refresh(store: Store, clouds: Mapping[str, Reached]) -> dict[str, Any
     began = time.perf_counter()
     await asyncio.gather(*(each.poll() for each in collectors.values()))
     steady_s = time.perf_counter() - began
+    told = {kind: report.offers for kind, (report, _) in reports.items()}
     seconds = {kind: round(took, 1) for kind, (_, took) in reports.items()}
     return {
         "clouds": len(reports),
@@ -103,6 +104,7 @@ async def _refresh(store: Store, clouds: Mapping[str, Reached]) -> dict[str, Any
         "peer": f"the vendors' own rate limits; slowest: {slowest}",
         "peer_s": round(floor_s, 2),
         "ratio_to_peer": round(first_s / floor_s, 2) if floor_s else None,
+        "most_offers": dict(sorted(told.items(), key=lambda pair: -pair[1])[:5]),
         "slowest_clouds_s": dict(sorted(seconds.items(), key=lambda pair: -pair[1])[:5]),
         "peak_resident_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "failed": {kind: report.error for kind, (report, _) in reports.items() if report.error},

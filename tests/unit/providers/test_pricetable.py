@@ -24,7 +24,7 @@ def test_the_price_declared_for_the_narrower_name_wins() -> None:
 
 
 def test_no_price_names_the_option_to_declare() -> None:
-    with pytest.raises(ValueError, match="no list price of 'small_eu': sold by contract; declare options.usd_per_h_small$"):
+    with pytest.raises(ValueError, match=r"no list price of 'small_eu': sold by contract; declare options\.usd_per_h_small$"):
         TABLE.price({}, "small_eu", "small")
 
 
