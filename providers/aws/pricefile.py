@@ -25,6 +25,8 @@ ERRORS = ErrorTable(PROVIDER, statuses={403: NotFoundError})
 """There are no credentials here: the store behind it answers 403 for a file that does not exist."""
 
 HEADER_LINES_MAX = 20
+RESERVED = b'"Reserved"'
+"""A whole column: nine lines in ten have it. Descriptions may have the word in a sentence."""
 _WANTED = {"TermType": "OnDemand", "Tenancy": "Shared", "Operating System": "Linux", "Pre Installed S/W": "NA", "CapacityStatus": "Used"}
 _COLUMNS = (*_WANTED, "Instance Type", "Unit", "PricePerUnit", "Currency", "Region Code")
 _FAMILIES = re.compile(r"(g|p|inf|trn|dl)\d")
@@ -55,7 +57,7 @@ class PriceFile:
         self._lines += 1
         if not self._columns:
             self._take_header(line)
-        elif b"OnDemand" in line and b"Linux" in line and b"Shared" in line:
+        elif RESERVED not in line and b"OnDemand" in line and b"Linux" in line and b"Shared" in line:
             self._take_row(next(csv.reader([line.decode(errors="replace")]), []))
 
     def prices(self, types: Mapping[str, InstanceType]) -> tuple[dict[str, int], list[Quarantined]]:

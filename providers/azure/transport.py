@@ -109,7 +109,7 @@ class AzureApi:
         ask: Callable[[ComputeManagementClient, dict[str, Any]], ItemPaged[Any]],
         keep: Callable[[Row], bool] = lambda row: True,
     ) -> list[Row]:
-        client, call = await self._compute(), {**self._call, "raw_response_hook": _whole}
+        client, call = await self._compute(), {**self._call, "raw_response_hook": lambda response: _sift(response, keep)}
 
         async def page(following: str) -> tuple[list[Row], str]:
             return await self._calls.read(what, lambda: _page(ask(client, call), self._ours(following), keep))
@@ -141,10 +141,15 @@ class AzureApi:
         return ComputeManagementClient(credential, self._subscription, retry_total=0, user_agent="headrace", **how)
 
 
-def _whole(response: PipelineResponse[Any, Any]) -> None:
-    """The SDK takes a page without its list for an empty one: raises ProviderDataError there."""
+def _sift(response: PipelineResponse[Any, Any], keep: Callable[[Row], bool]) -> None:
+    """Before the SDK makes objects of a page's rows: those that nobody wants are let go. It decodes an answer once, so it sees the rest.
+
+    Raises:
+        ProviderDataError: a page without its list, which the SDK takes for an empty one.
+    """
     if response.http_response.status_code == 200:
-        rows(PROVIDER, response.http_response.json(), "value")
+        found = rows(PROVIDER, response.http_response.json(), "value")
+        found[:] = [row for row in found if not isinstance(row, dict) or keep(row)]
 
 
 def _page(found: ItemPaged[Any], link: str, keep: Callable[[Row], bool]) -> tuple[list[Row], str]:

@@ -42,8 +42,12 @@ USUAL: Words = {
 }  # fmt: skip
 _RESERVED: Words = {"TermType": "Reserved", "LeaseContractLength": "3yr", "PurchaseOption": "All Upfront", "OfferingClass": "convertible",
                     "StartingRange": "", "EndingRange": ""}  # fmt: skip
+RESERVED_PER_SORT = 10
+"""A type is sold reserved in some twenty ways for each that it is sold on demand."""
+
 OTHERS: tuple[Words, ...] = (
-    *[_RESERVED | {"Instance Type": name, "Unit": unit} for name in ("m7i.24xlarge", "p5.48xlarge") for unit in ("Hrs", "Quantity")],
+    *[_RESERVED | {"Instance Type": name, "Unit": unit} for name in ("m7i.24xlarge", "p5.48xlarge") for unit in ("Hrs", "Quantity")]
+    * RESERVED_PER_SORT,
     {},
     {"Instance Type": "p5.48xlarge", "Tenancy": "Dedicated"},
     {"Instance Type": "p5.48xlarge", "Operating System": "Windows", "License Model": "Bring your own license"},
