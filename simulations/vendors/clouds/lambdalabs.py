@@ -24,7 +24,6 @@ class Lambda(Fake):
     """``cloud.lambda.ai/api/v1``."""
 
     kind = "lambda"
-    scalable = True
 
     @classmethod
     def products(cls) -> Sequence[Product]:
