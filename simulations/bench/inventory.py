@@ -6,7 +6,8 @@ import asyncio
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,16 +34,23 @@ CHANGED_SHARE = 0.05
 
 
 async def run(rows: int, polls: int, replay: Path | None) -> dict[str, Any]:
-    """Figures of one run, on a server of its own."""
+    """Figures of one run, on servers of its own."""
+    async with _stored() as (store, _):
+        figures = await _as_of(store)
+    async with _stored() as (store, dsn):
+        figures |= await _ingest(store, dsn, rows, polls)
+        figures |= await _replayed(store, dsn, replay) if replay is not None else {}
+    return figures
+
+
+@asynccontextmanager
+async def _stored() -> AsyncIterator[tuple[Store, str]]:
     with tempfile.TemporaryDirectory(prefix="hr-") as folder, EmbeddedPostgres(Path(folder) / "d", Path(folder) / "s") as postgres:
         store = await open_store(postgres.dsn)
         try:
-            figures = await _as_of(store)
-            figures |= await _ingest(store, postgres.dsn, rows, polls)
-            figures |= await _replayed(store, postgres.dsn, replay) if replay is not None else {}
+            yield store, postgres.dsn
         finally:
             await store.close()
-    return figures
 
 
 async def _ingest(store: Store, dsn: str, rows: int, polls: int) -> dict[str, Any]:
