@@ -98,7 +98,7 @@ class JsonHttp:
         """
         self._errors, self._endpoint, self._told = errors, checked_endpoint("endpoint", endpoint), told
         self._opened = opened
-        self._headers, self._auth, self._tls = headers, auth, tls or _tls
+        self._headers, self._auth, self._tls = headers, auth, tls or world_trust
         self._pace, self._budget = pace, budget
         self._timeout_s, self._attempts = timeout_s, attempts
 
@@ -231,5 +231,6 @@ def _shown(path: str) -> str:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def world_trust() -> ssl.SSLContext:
+    """The certificate authorities that this machine trusts."""
     return ssl.create_default_context()

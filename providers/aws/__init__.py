@@ -21,6 +21,8 @@ NEEDS = (
     option("key_name", "SSH key pair"),
     option("volume_gib", "size of the root volume"),
     option("notice_queue_url", "SQS queue that EventBridge puts spot warnings and rebalance recommendations into"),
+    option("prices", "`file`: the public price files instead of GetProducts; `keyless`: these alone, without credentials"),
+    option("price_endpoint", "another address of the price files"),
     option("profile", "profile of AWS's configuration; comes before the keys"),
     TIMEOUT,
 )

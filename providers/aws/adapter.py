@@ -9,11 +9,13 @@ from providers.aws import parse
 from providers.aws.launch import TOKEN_TAG, node_of, order
 from providers.aws.notices import AwsNotices
 from providers.aws.parse import Stamp
+from providers.aws.pricefile import PriceFiles
 from providers.aws.transport import AwsApi
+from providers.pricelist import bundled_price_list
 from providers.proofs import proof_of
 from providers.rest import by_scope, launched, understood
-from scheduler.domain.errors import NotFoundError
-from scheduler.domain.offer import Quota, Reservation
+from scheduler.domain.errors import AuthError, InvalidInputError, NotFoundError
+from scheduler.domain.offer import InstanceType, Quota, Reservation
 from scheduler.domain.ports import (
     Capabilities,
     Clock,
@@ -25,14 +27,19 @@ from scheduler.domain.ports import (
     Pace,
     Provider,
     ProviderSettings,
+    Quarantined,
 )
+
+PRICES = ("api", "file", "keyless")
+"""Where on-demand prices come from: ``pricing.GetProducts``, the public files, or these alone, without any credentials."""
+FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 class AwsProvider:
     """One AWS account."""
 
-    def __init__(self, settings: ProviderSettings, api: AwsApi, clock: Clock) -> None:
-        self._settings, self._api, self._clock = settings, api, clock
+    def __init__(self, settings: ProviderSettings, api: AwsApi, files: PriceFiles, clock: Clock) -> None:
+        self._settings, self._api, self._files, self._clock = settings, api, files, clock
         self._on_demand: dict[str, dict[str, int]] = {}
 
     async def read_offers(self) -> AsyncIterator[OfferPage]:
@@ -49,11 +56,22 @@ class AwsProvider:
         offered = await self._api.offerings(region, names)
         with understood(parse.PROVIDER, f"offerings of {region}"):
             zones = [(str(row["InstanceType"]), str(row["Location"])) for row in offered]
-        prices, bad_prices = parse.on_demand_prices(await self._api.price_list(region), types, region)
+        prices, bad_prices, lost = await self._list_prices(region, types)
         self._on_demand[region] = prices
         spot, bad_spot = parse.spot_offers(stamp, types, await self._api.spot_prices(region, names, stamp.now))
         offers = (*parse.on_demand_offers(stamp, types, prices, zones), *spot)
-        return OfferPage(region, offers, (*bad, *bad_prices, *bad_spot), complete=True)
+        return OfferPage(region, offers, (*bad, *bad_prices, *bad_spot), complete=not lost, error=lost)
+
+    async def _list_prices(self, region: str, types: Mapping[str, InstanceType]) -> tuple[dict[str, int], list[Quarantined], str]:
+        """On-demand prices, distrusted rows, and why the reading broke off. Who may not ask for products reads the file."""
+        if self._settings.options.get("prices", "api") == "api":
+            try:
+                return *parse.on_demand_prices(await self._api.price_list(region), types, region), ""
+            except AuthError as error:
+                if error.code not in FORBIDDEN:
+                    raise
+        file = await self._files.of(region)
+        return *file.prices(types), file.error
 
     async def read_limits(self) -> Limits:
         """vCPU quotas and capacity reservations of every region."""
@@ -99,10 +117,44 @@ class AwsProvider:
         return self._settings.regions or await self._api.regions()
 
 
+class AwsPriceLists:
+    """The public price files alone, for those who have no account yet: on demand, by region, stock unknown."""
+
+    def __init__(self, settings: ProviderSettings, files: PriceFiles, clock: Clock) -> None:
+        self._settings, self._files, self._clock = settings, files, clock
+
+    async def read_offers(self) -> AsyncIterator[OfferPage]:
+        """One page per region. The files name no accelerator: types come from the bundled price list, others are told as problems."""
+        async for page in by_scope(self._settings.regions, self._read_region):
+            yield page
+
+    async def _read_region(self, region: str) -> OfferPage:
+        types = parse.listed_types(bundled_price_list().rows)
+        file = await self._files.of(region)
+        prices, bad = file.prices(types)
+        bad += parse.unknown_types(region, file.usd_per_h.keys() - types.keys())
+        stamp = Stamp(self._settings.account, region, self._clock())
+        offers = parse.on_demand_offers(stamp, types, prices, [(name, region) for name in prices])
+        return OfferPage(region, tuple(offers), tuple(bad), complete=not file.error, error=file.error)
+
+
 def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, pace: Pace) -> Provider:
-    """The provider. Options: ``profile``, ``notice_queue_url``, ``timeout_s`` and those of ``providers.aws.launch.order``."""
+    """The provider. Options: ``prices``, ``price_endpoint``, ``profile``, ``notice_queue_url``, ``timeout_s`` and those of
+    ``providers.aws.launch.order``.
+
+    Raises:
+        InvalidInputError: ``prices`` is none of ``PRICES``, or keyless prices are wanted without saying of which regions.
+    """
+    wanted, files, title = settings.options.get("prices", "api"), PriceFiles(settings, pace), "Amazon Web Services"
+    if wanted not in PRICES:
+        raise InvalidInputError("options.prices", wanted, "unknown", f"Use one of: {', '.join(PRICES)}.")
+    if wanted == "keyless":
+        if not settings.regions:
+            raise InvalidInputError("regions", settings.regions, "missing", "Name the regions to read; each has a file of some hundred MB.")
+        lists = AwsPriceLists(settings, files, clock)
+        return Provider(settings.name, settings.account, title, Capabilities(on_demand_prices=True), lists, proof=proof_of(parse.PROVIDER))
     api = AwsApi(settings, environ, clock, pace)
-    adapter = AwsProvider(settings, api, clock)
+    adapter = AwsProvider(settings, api, files, clock)
     queue_url = settings.options.get("notice_queue_url", "")
     notices = AwsNotices(queue_url, api) if queue_url else None
     abilities = Capabilities(
@@ -118,4 +170,4 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, 
         freshness_target_s=900,
     )
     proof = proof_of(parse.PROVIDER)
-    return Provider(settings.name, settings.account, "Amazon Web Services", abilities, adapter, adapter, adapter, notices, proof)
+    return Provider(settings.name, settings.account, title, abilities, adapter, adapter, adapter, notices, proof)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from providers.jurisdiction import jurisdiction_of
 from providers.normalise import accelerator_key, instance_type, price_micro_usd, quarantined
+from providers.pricelist import ListPrice
 from scheduler.domain.offer import Availability, CapacityType, InstanceType, Offer, Quota, QuotaUnit, Reservation, SourceKind
 from scheduler.domain.ports import Quarantined
 
@@ -109,6 +110,17 @@ def on_demand_prices(price_list: Iterable[str], types: Mapping[str, InstanceType
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             bad.append(quarantined(region, f"on-demand {name}", f"{type(error).__name__}: {error}", text))
     return prices, bad
+
+
+def listed_types(rows: Iterable[ListPrice]) -> dict[str, InstanceType]:
+    """Types that a price list in our own schema knows, with their quota."""
+    kinds = {row.instance_type.name: row.instance_type for row in rows if row.instance_type.provider == PROVIDER}
+    return {name: replace(kind, quota_family=quota_family(name)) for name, kind in kinds.items()}
+
+
+def unknown_types(region: str, names: Iterable[str]) -> list[Quarantined]:
+    """Types that have a price and whose accelerator nobody told."""
+    return [quarantined(region, name, "which accelerator it has is not in the bundled price list") for name in sorted(names)]
 
 
 def on_demand_offers(

@@ -42,7 +42,7 @@ class AzureProvider:
 
     async def _read_region(self, region: str) -> OfferPage:
         stamp = Stamp(self._settings.account, region, self._clock())
-        sizes, bad = parse.sizes(await self._api.skus(region), region)
+        sizes, bad = parse.sizes(await self._api.skus(region, parse.sells_gpus), region)
         self._sizes[region] = sizes
         priced, bad_prices = parse.prices(await self._retail.in_region(region), region, sizes)
         return OfferPage(region, tuple(parse.offers(stamp, sizes, priced)), (*bad, *bad_prices), complete=True)
@@ -53,7 +53,7 @@ class AzureProvider:
         machines = await self._api.machines()
         for region in self._settings.regions:
             stamp = Stamp(self._settings.account, region, self._clock())
-            sizes = self._sizes.get(region) or parse.sizes(await self._api.skus(region), region)[0]
+            sizes = self._sizes.get(region) or parse.sizes(await self._api.skus(region, parse.sells_gpus), region)[0]
             usage = await self._api.usage(region)
             with understood(parse.PROVIDER, f"limits of {region}"):
                 own = _own_cores(machines, region, sizes)

@@ -48,14 +48,23 @@ def sizes(rows: Iterable[Mapping[str, Any]], region: str) -> tuple[dict[str, Siz
     bad: list[Quarantined] = []
     for row in rows:
         name = str(row.get("name", ""))
-        abilities = {each["name"]: each["value"] for each in row.get("capabilities") or () if "name" in each and "value" in each}
-        if row.get("resourceType") != "virtualMachines" or abilities.get("GPUs", "0") == "0" or name in FRACTIONS:
+        abilities = _abilities(row)
+        if not sells_gpus(row) or name in FRACTIONS:
             continue
         try:
             found[name] = _size(name, row, abilities)
         except (ValueError, KeyError, TypeError) as error:
             bad.append(quarantined(region, name, error, abilities))
     return found, bad
+
+
+def sells_gpus(row: Mapping[str, Any]) -> bool:
+    """Whether a row of ``resourceSkus`` is a machine with GPUs: of ten thousand in a region some fifty are."""
+    return row.get("resourceType") == "virtualMachines" and _abilities(row).get("GPUs", "0") != "0"
+
+
+def _abilities(row: Mapping[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in row.get("capabilities") or () if "name" in each and "value" in each}
 
 
 def _size(name: str, row: Mapping[str, Any], abilities: Mapping[str, str]) -> Size:

@@ -57,10 +57,10 @@ class AzureApi:
         self._calls = SdkCalls(PROVIDER, mapped, settings, pace, per_s=8, burst=20)
         self._client: ComputeManagementClient | None = None
 
-    async def skus(self, region: str) -> list[Row]:
-        """Everything that compute sells in a region."""
+    async def skus(self, region: str, keep: Callable[[Row], bool]) -> list[Row]:
+        """What ``keep`` wants of all that compute sells in a region; the rest, tens of megabytes, is let go page by page."""
         wanted = f"location eq '{region}'"
-        return await self._listed(f"resourceSkus in {region}", lambda client, call: client.resource_skus.list(filter=wanted, **call))
+        return await self._listed(f"resourceSkus in {region}", lambda client, call: client.resource_skus.list(filter=wanted, **call), keep)
 
     async def usage(self, region: str) -> list[Row]:
         """Core quotas with their use."""
@@ -103,11 +103,16 @@ class AzureApi:
             lambda: client.virtual_machines.begin_delete(group, name, force_deletion=True, polling=False, **self._call),
         )
 
-    async def _listed(self, what: str, ask: Callable[[ComputeManagementClient, dict[str, Any]], ItemPaged[Any]]) -> list[Row]:
-        client, call = await self._compute(), {**self._call, "raw_response_hook": _whole}
+    async def _listed(
+        self,
+        what: str,
+        ask: Callable[[ComputeManagementClient, dict[str, Any]], ItemPaged[Any]],
+        keep: Callable[[Row], bool] = lambda row: True,
+    ) -> list[Row]:
+        client, call = await self._compute(), {**self._call, "raw_response_hook": lambda response: _sift(response, keep)}
 
         async def page(following: str) -> tuple[list[Row], str]:
-            return await self._calls.read(what, lambda: _page(ask(client, call), self._ours(following)))
+            return await self._calls.read(what, lambda: _page(ask(client, call), self._ours(following), keep))
 
         return await walked(PROVIDER, page)
 
@@ -136,15 +141,20 @@ class AzureApi:
         return ComputeManagementClient(credential, self._subscription, retry_total=0, user_agent="headrace", **how)
 
 
-def _whole(response: PipelineResponse[Any, Any]) -> None:
-    """The SDK takes a page without its list for an empty one: raises ProviderDataError there."""
+def _sift(response: PipelineResponse[Any, Any], keep: Callable[[Row], bool]) -> None:
+    """Before the SDK makes objects of a page's rows: those that nobody wants are let go. It decodes an answer once, so it sees the rest.
+
+    Raises:
+        ProviderDataError: a page without its list, which the SDK takes for an empty one.
+    """
     if response.http_response.status_code == 200:
-        rows(PROVIDER, response.http_response.json(), "value")
+        found = rows(PROVIDER, response.http_response.json(), "value")
+        found[:] = [row for row in found if not isinstance(row, dict) or keep(row)]
 
 
-def _page(found: ItemPaged[Any], link: str) -> tuple[list[Row], str]:
+def _page(found: ItemPaged[Any], link: str, keep: Callable[[Row], bool]) -> tuple[list[Row], str]:
     pages = found.by_page(link or None)
-    page = [row.as_dict() for row in next(pages)]
+    page = [row.as_dict() for row in next(pages) if keep(row)]
     return page, getattr(pages, "continuation_token", None) or ""
 
 

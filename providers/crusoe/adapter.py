@@ -9,7 +9,6 @@ from typing import Any
 from providers.crusoe import parse
 from providers.crusoe.errors import ERRORS, PROVIDER
 from providers.crusoe.launch import order
-from providers.crusoe.prices import prices
 from providers.crusoe.transport import CrusoeAuth
 from providers.http import JsonHttp
 from providers.proofs import proof_of
@@ -48,7 +47,7 @@ class CrusoeProvider:
         capacities = rows(PROVIDER, await self._http.read("/capacities"), "items")
         with understood(PROVIDER, "machine types"):
             by_name = {str(row["product_name"]): row for row in types}
-        reading = parse.Reading(self._settings.account, self._clock(), by_name, prices(self._settings.options))
+        reading = parse.Reading(self._settings.account, self._clock(), by_name, self._settings.options)
         offers, bad = sifted(
             SCOPE,
             sorted(capacities, key=parse.quantity),

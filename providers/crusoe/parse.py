@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from providers.crusoe.errors import PROVIDER
-from providers.crusoe.prices import GpuPrice
+from providers.crusoe.prices import PRICES
 from providers.jurisdiction import jurisdiction_of
-from providers.normalise import accelerator_key, instance_type, price_micro_usd
+from providers.normalise import accelerator_key, instance_type
 from scheduler.domain.offer import Availability, CapacityType, Offer
 from scheduler.domain.ports import CloudNode
 
@@ -24,13 +23,13 @@ class Reading:
     """What the offers of one reading share.
 
     Attributes:
-        types: rows of machine types by product name. prices: by GPU type.
+        types: rows of machine types by product name. options: may declare prices.
     """
 
     account: str
     now: datetime
     types: Mapping[str, Mapping[str, Any]]
-    prices: Mapping[str, GpuPrice]
+    options: Mapping[str, str]
 
 
 def quantity(row: Any) -> int:
@@ -51,17 +50,14 @@ def offers(reading: Reading, row: Mapping[str, Any]) -> list[Offer]:
     kind = instance_type(
         PROVIDER, name, accelerator=accelerator_key(gpu), count=told["num_gpu"], vcpus=told["cpu_cores"], memory_gib=told["memory_gb"]
     )
-    if gpu not in reading.prices:
-        raise ValueError(f"no list price of {gpu!r}: sold by contract; declare options.usd_per_gpu_h_{gpu}")
-    price, left = reading.prices[gpu], quantity(row)
-    whole = Decimal(price.usd_per_gpu_h) * kind.accelerator_count
+    price, left = PRICES.price(reading.options, gpu), quantity(row)
     return [
         Offer(
             instance_type=kind,
             region=location,
             zone=location,
             capacity_type=CapacityType.ON_DEMAND,
-            price_micro_usd_per_h=price_micro_usd(whole, accelerators=kind.accelerator_count),
+            price_micro_usd_per_h=price.micro_usd_of(kind.accelerator_count, accelerators=kind.accelerator_count),
             availability=Availability.of_count(left) if left >= 0 else Availability(),
             observed_at=reading.now,
             source_kind=price.kind,

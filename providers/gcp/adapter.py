@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,9 +13,9 @@ from providers.gcp.launch import TOKEN_LABEL, instance_name, label, node_of, ord
 from providers.gcp.parse import Catalogue, Stamp
 from providers.gcp.transport import BillingCatalogue, GcpApi
 from providers.proofs import proof_of
-from providers.rest import carrying, understood
+from providers.rest import SCOPES_AT_ONCE, carrying, understood
 from scheduler.domain.errors import NotFoundError, ProviderDataError, ProviderError, StockoutError
-from scheduler.domain.offer import Quota
+from scheduler.domain.offer import AvailabilityKind, Quota
 from scheduler.domain.ports import (
     Capabilities,
     Clock,
@@ -54,9 +55,22 @@ class GcpProvider:
                 continue
             stamp = Stamp(self._settings.account, region, self._clock())
             machines, bad = parse.machine_types(rows, region)
-            offers, dear = parse.offers(stamp, machines, catalogue)
+            offers, dear = parse.offers(stamp, machines, catalogue, await self._scores(region, machines))
             yield OfferPage(region, tuple(offers), (*bad, *dear, *bad_prices), complete=True)
             bad_prices = ()
+
+    async def _scores(self, region: str, machines: Sequence[parse.MachineType]) -> dict[tuple[str, str], float]:
+        """Obtainability of the region's spot machines. Advice that is refused or does not come leaves stock unknown, and offers whole."""
+        gate = asyncio.Semaphore(SCOPES_AT_ONCE)
+
+        async def of(name: str) -> dict[tuple[str, str], float]:
+            async with gate:
+                with contextlib.suppress(ProviderError), understood(parse.PROVIDER, f"advice on {name} in {region}"):
+                    return parse.obtainability(await self._api.spot_advice(region, name))
+            return {}
+
+        told = await asyncio.gather(*(of(name) for name in sorted({machine.kind.name for machine in machines})))
+        return {key: score for scores in told for key, score in scores.items()}
 
     async def read_limits(self) -> Limits:
         """GPU quotas of every region; what headrace itself runs is not counted as used."""
@@ -131,6 +145,7 @@ def build(settings: ProviderSettings, environ: Mapping[str, str], clock: Clock, 
     abilities = Capabilities(
         on_demand_prices=True,
         spot_prices=True,
+        availability=AvailabilityKind.SCORE,
         quotas=True,
         launches=True,
         idempotent_launch=True,

@@ -166,8 +166,27 @@ def _unit_price(sku: Mapping[str, Any]) -> float:
     return micro_usd
 
 
-def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) -> tuple[list[Offer], list[Quarantined]]:
-    """One offer per machine type, zone and capacity type with a known price; no price, no offer."""
+def obtainability(recommendations: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    """How likely one spot machine is to be had, from ``advice.capacity``: 0 to 1 by zone and type.
+
+    A recommendation over several zones or types says nothing of one of them, and a number outside its range nothing at all.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for each in recommendations:
+        shards, score = each.get("shards") or [], (each.get("scores") or {}).get("obtainability")
+        if len(shards) == 1 and isinstance(score, int | float) and 0 <= score <= 1:
+            found[last(shards[0].get("zone")), last(shards[0].get("machineType"))] = float(score)
+    return found
+
+
+def offers(
+    stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue, scores: Mapping[tuple[str, str], float]
+) -> tuple[list[Offer], list[Quarantined]]:
+    """One offer per machine type, zone and capacity type with a known price; no price, no offer.
+
+    Args:
+        scores: obtainability of spot machines; where there is none, and on demand, stock is unknown.
+    """
     found: list[Offer] = []
     bad: list[Quarantined] = []
     for machine in machines:
@@ -180,6 +199,7 @@ def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) 
             if price is None:
                 continue
             spot = capacity is CapacityType.SPOT
+            score = scores.get((machine.zone, machine.kind.name)) if spot else None
             found.append(
                 Offer(
                     instance_type=machine.kind,
@@ -187,7 +207,7 @@ def offers(stamp: Stamp, machines: Iterable[MachineType], catalogue: Catalogue) 
                     zone=machine.zone,
                     capacity_type=capacity,
                     price_micro_usd_per_h=price,
-                    availability=Availability(),
+                    availability=Availability() if score is None else Availability.of_score(score),
                     observed_at=stamp.now,
                     source_kind=SourceKind.LIVE,
                     source="Cloud Billing catalogue",

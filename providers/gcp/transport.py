@@ -70,6 +70,24 @@ class GcpApi:
         found = await walked(PROVIDER, page)
         return {str(row.get("name", "")): row.get("quotas") or [] for row in found}
 
+    async def spot_advice(self, region: str, machine_type: str) -> list[Row]:
+        """What Google recommends to whoever wants one spot machine of a type in any one zone of a region."""
+        from google.cloud import compute_v1
+
+        client = await self._client("AdviceClient")
+        wanted = {
+            "size": 1,
+            "distributionPolicy": {"targetShape": "ANY_SINGLE_ZONE"},
+            "instanceProperties": {"scheduling": {"provisioningModel": "SPOT"}},
+            "instanceFlexibilityPolicy": {"instanceSelections": {"wanted": {"machineTypes": [machine_type]}}},
+        }
+        resource = compute_v1.CapacityAdviceRequest.from_json(json.dumps(wanted))
+        request = compute_v1.CapacityAdviceRpcRequest(
+            project=self._project, region=region, capacity_advice_request_resource=resource
+        )  # fmt: skip
+        told = await self._calls.read("advice.capacity", lambda: _as_dict(client.capacity(request=request, **self._how)))
+        return list(told.get("recommendations") or [])
+
     async def insert(self, zone: str, instance: Mapping[str, Any], request_id: str) -> None:
         """Insert one, once, and wait for its operation: only that tells a stockout."""
         from google.cloud import compute_v1

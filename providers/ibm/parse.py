@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from providers.ibm.errors import PROVIDER
-from providers.ibm.prices import price
+from providers.ibm.prices import PRICES
 from providers.jurisdiction import jurisdiction_of
-from providers.normalise import accelerator_key, instance_type, price_micro_usd
+from providers.normalise import accelerator_key, instance_type
 from scheduler.domain.offer import Availability, CapacityType, Offer
 from scheduler.domain.ports import CloudNode
 
@@ -60,14 +60,14 @@ def offers(reading: Reading, row: Mapping[str, Any]) -> list[Offer]:
         vcpus=_fixed(row, "vcpu_count"),
         memory_gib=_fixed(row, "memory"),
     )
-    told = price(name, reading.region, reading.options)
+    told = PRICES.price(reading.options, f"{name}_{reading.region}", name)
     return [
         Offer(
             instance_type=kind,
             region=reading.region,
             zone=str(zone["name"]),
             capacity_type=CapacityType.ON_DEMAND,
-            price_micro_usd_per_h=price_micro_usd(told.usd_per_h, accelerators=kind.accelerator_count),
+            price_micro_usd_per_h=told.micro_usd_of(1, accelerators=kind.accelerator_count),
             availability=Availability(),
             observed_at=reading.now,
             source_kind=told.kind,

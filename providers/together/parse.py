@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from providers.jurisdiction import jurisdiction_of
-from providers.normalise import accelerator_key, instance_type, price_micro_usd
+from providers.normalise import accelerator_key, instance_type
 from providers.together.errors import PROVIDER
-from providers.together.prices import price
+from providers.together.prices import PRICES
 from scheduler.domain.offer import Availability, CapacityType, Offer
 
 GPUS_PER_NODE = 8
@@ -52,18 +51,14 @@ def offers(reading: Reading, row: Sold) -> list[Offer]:
         vcpus=0,
         memory_gib=0,
     )
-    told = price(row.gpu_type, reading.options)
-    try:
-        whole = Decimal(told.usd_per_gpu_h) * GPUS_PER_NODE
-    except InvalidOperation:
-        raise ValueError(f"price is not a number: {told.usd_per_gpu_h!r}") from None
+    told = PRICES.price(reading.options, row.gpu_type)
     return [
         Offer(
             instance_type=kind,
             region=row.region,
             zone=row.region,
             capacity_type=CapacityType.ON_DEMAND,
-            price_micro_usd_per_h=price_micro_usd(whole, accelerators=GPUS_PER_NODE),
+            price_micro_usd_per_h=told.micro_usd_of(GPUS_PER_NODE, accelerators=GPUS_PER_NODE),
             availability=Availability(),
             observed_at=reading.now,
             source_kind=told.kind,

@@ -107,13 +107,13 @@ async def merge_offers(connection: AsyncConnection, offers: Iterable[Offer], at:
         at: start of the poll; also the instant at which changes count as having happened.
         owner: ``feed``, ``account`` and ``scope``.
     """
-    rows = {row[0]: row for row in map(row_of, offers)}  # a feed that lists an offer twice means the later one
-    if not rows:
+    latest = {offer.id: offer for offer in offers}  # a feed that lists an offer twice means the later one
+    if not latest:
         return IngestReport()
-    await _stage(connection, rows.values())
+    await _stage(connection, map(row_of, latest.values()))
     parameters: dict[str, Any] = {**owner, "at": at}
     keyed = {name: parameters[name] for name in ("feed", "account", "at")}
-    await _loops(connection, allowed=len(rows) < _BULK)
+    await _loops(connection, allowed=len(latest) < _BULK)
     await connection.execute(text(_COMPARE), keyed)
     await connection.execute(text("ANALYZE changed_offers"))
     counts = (await connection.execute(text(_COUNT))).one()
@@ -129,7 +129,7 @@ async def merge_offers(connection: AsyncConnection, offers: Iterable[Offer], at:
     return IngestReport(
         inserted=counts.inserted,
         updated=counts.updated,
-        unchanged=len(rows) - counts.inserted - counts.updated,
+        unchanged=len(latest) - counts.inserted - counts.updated,
         price_changes=counts.price_changes,
         availability_changes=counts.availability_changes,
     )

@@ -7,12 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Subquery, and_, delete, func, select, text, tuple_, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Row, and_, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
-from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import Limits, OfferPage, Quarantined
 from scheduler.domain.snapshot import ProviderStatus
@@ -20,8 +18,8 @@ from scheduler.domain.stores import HistoryPoint, IngestReport, OfferFilter, Pro
 from scheduler.domain.units import usd_text
 from scheduler.store.codec import availability_value
 from scheduler.store.database import Database
+from scheduler.store.offer_list import OfferList
 from scheduler.store.offer_merge import lock_feed, merge_offers, remove_untouched
-from scheduler.store.offer_rows import COLUMNS, offer_of
 from scheduler.store.schema import offer_days, offer_history, offer_problems, offers, provider_limits, provider_statuses
 from scheduler.store.upsert import upsert
 
@@ -46,7 +44,6 @@ ON CONFLICT (offer_key, day) DO UPDATE SET
     micro_usd_per_h_seconds = d.micro_usd_per_h_seconds + excluded.micro_usd_per_h_seconds,
     changes = d.changes + excluded.changes
 """
-_OWNER = ("provider", "account", "trust", "feed", "feed_account")
 
 
 class Offers:
@@ -54,6 +51,7 @@ class Offers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._list = OfferList()
 
     async def ingest(self, feed: str, account: str, page: OfferPage, poll_started_at: datetime) -> IngestReport:
         """Merge a page in one transaction.
@@ -84,19 +82,8 @@ class Offers:
         Raises:
             InvalidInputError: the sort order is unknown.
         """
-        source = _current() if query.at is None else _as_of(query.at)
-        order = _order(source, query.sort)
-        shown = (tuple_(*(source.c[name] for name in _OWNER)).in_(_most_trusted(source, query.provider)), *_matches(source, query))
-        page = (
-            select(*(source.c[name] for name in COLUMNS), source.c.feed)
-            .where(*shown)
-            .order_by(order.desc() if query.descending else order.asc(), source.c.offer_id)
-            .limit(query.limit)
-            .offset(query.offset)
-        )
         async with self._database.read() as connection:
-            total = (await connection.execute(select(func.count()).select_from(source).where(*shown))).scalar_one()
-            return [offer_of(row) for row in await connection.execute(page)], total
+            return await self._list.read(connection, query)
 
     async def history(self, offer_id: str, since: datetime) -> Sequence[HistoryPoint]:
         """What held after ``since``, oldest first; the first point may have begun before it. Follows the most trusted feed.
@@ -195,57 +182,3 @@ async def _forget_problems(connection: AsyncConnection, at: datetime, owner: dic
             table.feed == owner["feed"], table.feed_account == owner["account"], table.scope == owner["scope"], table.at < at
         )
     )
-
-
-def _current() -> Subquery:
-    columns = [offers.c[name] for name in (*COLUMNS, "feed", "feed_account", "trust")]
-    return select(*columns).where(offers.c.removed_at.is_(None)).subquery("o")
-
-
-def _as_of(at: datetime) -> Subquery:
-    held = offer_history.c
-    then: dict[str, Any] = {
-        "price_micro_usd_per_h": held.price_micro_usd_per_h,
-        "availability": held.availability,
-        "observed_at": held.valid_from.label("observed_at"),
-    }
-    columns = [then.get(name, offers.c[name]) for name in (*COLUMNS, "feed", "feed_account", "trust")]
-    joined = select(*columns).join(offer_history, held.offer_key == offers.c.key)
-    return joined.where(held.valid_from <= at, held.valid_to.is_(None) | (held.valid_to > at)).subquery("o")
-
-
-def _most_trusted(source: Subquery, provider: str) -> Select[*tuple[Any, ...]]:
-    """One feed and kind of source per cloud and account; of one cloud where it is named."""
-    rivals = select(*(source.c[name] for name in _OWNER)).distinct()
-    rival = (rivals.where(source.c.provider == provider) if provider else rivals).subquery("rival")
-    columns = [rival.c[name] for name in _OWNER]
-    ranked = (rival.c.provider, rival.c.account, rival.c.trust.desc(), rival.c.feed, rival.c.feed_account)
-    return select(*columns).ext(distinct_on(rival.c.provider, rival.c.account)).order_by(*ranked)
-
-
-def _matches(source: Subquery, query: OfferFilter) -> list[ColumnElement[bool]]:
-    exact = ("provider", "region", "accelerator", "capacity_type", "offer_id")
-    conditions: list[ColumnElement[bool]] = [source.c[name] == getattr(query, name) for name in exact if getattr(query, name)]
-    if query.text:
-        searched = (source.c.offer_id, source.c.accelerator, source.c.jurisdiction, source.c.source)
-        conditions.append(func.concat_ws(" ", *searched).icontains(query.text, autoescape=True))
-    return conditions
-
-
-def _order(source: Subquery, sort: str) -> ColumnElement[Any]:
-    per_gpu = source.c.price_micro_usd_per_h / func.greatest(source.c.accelerator_count, 1)
-    orders: dict[str, ColumnElement[Any]] = {
-        "price": source.c.price_micro_usd_per_h,
-        "gpu_price": per_gpu,
-        "accelerator": source.c.accelerator,
-        "provider": source.c.provider,
-        "region": source.c.region,
-        "zone": source.c.zone,
-        "type": source.c.instance_type,
-        "capacity": source.c.capacity_type,
-        "availability": source.c.availability,
-        "observed": source.c.observed_at,
-    }
-    if sort not in orders:
-        raise InvalidInputError("sort", sort, "unknown sort order", f"Use one of: {', '.join(orders)}.")
-    return orders[sort]

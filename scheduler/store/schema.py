@@ -124,12 +124,26 @@ offers = Table(
         ),
         nullable=False,
     ),
+    # equal for offers that differ only in zone, price, availability and time: what describes them is fetched once
+    Column(
+        "shape",
+        BigInteger,
+        Computed(
+            "hash_record_extended(ROW(feed, feed_account, provider, account, region, instance_type, accelerator, accelerator_count, vcpus, "
+            "memory_gib, quota_family, capacity_type, source_kind, source, jurisdiction, interruptions_per_h, notice_s, launch_s, "
+            "currency_note), 0)",
+            persisted=True,
+        ),
+        nullable=False,
+    ),
     UniqueConstraint("feed", "feed_account", "offer_id"),
     _one_of("capacity_type", CapacityType),
     _one_of("source_kind", SourceKind),
     CheckConstraint("split_part(availability, ':', 1) IN ('unknown', 'count', 'bucket', 'boolean', 'score')", name="availability_known"),
     _not_negative("price_micro_usd_per_h", "accelerator_count", "vcpus", "notice_s", "launch_s"),
     Index("ix_offers_offer_id", "offer_id"),
+    Index("ix_offers_shape", "shape"),
+    Index("ix_offers_owner", "provider", "account", "trust", "feed", "feed_account"),
     Index("ix_offers_place", "provider", "account", "region", postgresql_where=text("removed_at IS NULL")),
     Index("ix_offers_accelerator", "accelerator", "price_micro_usd_per_h", postgresql_where=text("removed_at IS NULL")),
     # every poll rewrites every row: with room for a second copy on the page, none of those updates touches an index

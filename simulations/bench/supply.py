@@ -31,6 +31,8 @@ from simulations.vendors.proof import fake_of, fakes
 
 LATENCY_S = 0.15
 TIMEOUT_S = "60"
+OPTIONS = {"aws": {"prices": "file"}}
+"""What a person may choose, where the choice is between a small answer and a big one: the big one."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ async def _refresh(store: Store, clouds: Mapping[str, Reached]) -> dict[str, Any
     began = time.perf_counter()
     await asyncio.gather(*(each.poll() for each in collectors.values()))
     steady_s = time.perf_counter() - began
+    told = {kind: report.offers for kind, (report, _) in reports.items()}
     seconds = {kind: round(took, 1) for kind, (_, took) in reports.items()}
     return {
         "clouds": len(reports),
@@ -101,6 +104,7 @@ async def _refresh(store: Store, clouds: Mapping[str, Reached]) -> dict[str, Any
         "peer": f"the vendors' own rate limits; slowest: {slowest}",
         "peer_s": round(floor_s, 2),
         "ratio_to_peer": round(first_s / floor_s, 2) if floor_s else None,
+        "most_offers": dict(sorted(told.items(), key=lambda pair: -pair[1])[:5]),
         "slowest_clouds_s": dict(sorted(seconds.items(), key=lambda pair: -pair[1])[:5]),
         "peak_resident_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "failed": {kind: report.error for kind, (report, _) in reports.items() if report.error},
@@ -114,7 +118,7 @@ async def _timed(collector: Collector) -> tuple[PollReport, float]:
 
 def _collector(store: Store, reached: Reached, pace: Pace) -> Collector:
     given = reached.fake.settings(reached.url)
-    settings = replace(given, options={**given.options, "timeout_s": TIMEOUT_S})
+    settings = replace(given, options={**given.options, "timeout_s": TIMEOUT_S, **OPTIONS.get(given.kind, {})})
     provider = load_provider(settings, reached.fake.environ(), system_clock, pace)
     return Collector(provider, store.offers, store.events, system_clock, jitter=random.Random(1))  # noqa: S311
 
@@ -129,12 +133,12 @@ def served(rows: int) -> Iterator[Mapping[str, Reached]]:
     here, there = {k: v for k, v in kinds.items() if not v.portable}, [k for k, v in kinds.items() if v.portable]
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, there, rows // len(kinds)), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, there, rows_of(kinds, rows)), daemon=True)
     process.start()
     with contextlib.ExitStack() as stack:
         reached = {}
         for name, kind in here.items():
-            fake = enlarged(kind, rows // len(kinds))
+            fake = enlarged(kind, rows_of(kinds, rows))
             reached[name] = Reached(fake, stack.enter_context(fake.serve(latency_s=LATENCY_S)).url)
         try:
             yield reached | {name: Reached(kinds[name](), url) for name, url in ours.recv().items()}
@@ -150,14 +154,24 @@ def _serve(pipe: Connection, names: Sequence[str], rows: int) -> None:
         pipe.recv()
 
 
+def rows_of(kinds: Mapping[str, type[Fake]], rows: int) -> int:
+    """Offers of each vendor whose list may be of any length, for so many over all."""
+    return rows // sum(kind.scalable for kind in kinds.values())
+
+
 def enlarged(kind: type[Fake], rows: int) -> Fake:
     """A fake with about so many offers: its products again and again under names of their own. Vendors that sell a fixed list of
-    types keep it."""
-    products = kind.products()
+    types keep it. Pages and files are as big as the vendor's."""
     if not kind.scalable:
-        return kind()
-    copies = max(1, rows // max(1, sum(len(product.stock) for product in products)))
-    return kind(Estate([_copy(product, number) for number in range(copies) for product in products]))
+        fake = kind()
+        fake.grow()
+        return fake
+    products = kind.products()
+    sold = sum(len(product.stock) * (1 if product.spot_usd_per_h is None else 2) for product in products)
+    copies = max(1, rows // max(1, sold))
+    fake = kind(Estate([_copy(product, number) for number in range(copies) for product in products]))
+    fake.grow()
+    return fake
 
 
 def _copy(product: Product, number: int) -> Product:

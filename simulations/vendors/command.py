@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from simulations.vendors.fake import Fake
     from simulations.vendors.proof import ProofReport
 
 
@@ -25,7 +27,7 @@ def command(
     """Prove adapters without their clouds: offers, prices and stock as the vendor's SDK sees them, and the fault matrix."""
     import structlog
 
-    from simulations.vendors.proof import fake_of, fakes, prove, record
+    from simulations.vendors.proof import fake_of, fakes, record
 
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), logger_factory=structlog.PrintLoggerFactory(sys.stderr)
@@ -33,16 +35,27 @@ def command(
     chosen = list(fakes().values()) if everything else [fake_of(name) for name in names or ()]
     if not chosen:
         raise typer.BadParameter(f"name an adapter, or say --all. Known: {', '.join(fakes())}.")
-    reports = []
-    for kind in chosen:
-        reports.append(asyncio.run(prove(kind)))
-        if not as_json:
-            _show(reports[-1])
+    reports = asyncio.run(_proved(chosen, _hide if as_json else _show))
     if write:
         record(reports)
     if as_json:
         typer.echo(json.dumps([report.as_json() for report in reports]))
     raise typer.Exit(0 if all(report.held for report in reports) else 1)
+
+
+async def _proved(kinds: Sequence[type[Fake]], show: Callable[[ProofReport], None]) -> list[ProofReport]:
+    from simulations.vendors.proof import proving
+
+    reports = []
+    async with proving(kinds) as proofs:
+        for proof in proofs.values():
+            reports.append(await proof)
+            show(reports[-1])
+    return reports
+
+
+def _hide(report: ProofReport) -> None:
+    return
 
 
 def _show(report: ProofReport) -> None:

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from scheduler.domain.offer import Offer
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.answers import Answer, Asked
 from simulations.vendors.estate import Estate, PageExpiredError, Product, RefusedError
-from simulations.vendors.server import Answer, Asked, FakeVendor, Route, Trouble
+from simulations.vendors.server import FakeVendor, Route, Trouble
 
 CLOCK_SKEW_S_MAX = 300
 """How far off a signed request's time may be; the usual allowance of vendors that sign."""
@@ -84,8 +85,8 @@ class Fake(ABC):
     # how it is reached ----------------------------------------------------------------------------------------------------------
 
     def settings(self, url: str) -> ProviderSettings:
-        """How a person would set the adapter up against this fake. Keep ``options.timeout_s`` at 2 or less: faults wait for it."""
-        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options={"timeout_s": "3"})
+        """How a person would set the adapter up against this fake; what reads it sets ``options.timeout_s``."""
+        return ProviderSettings(self.kind, self.kind, account="main", endpoint=url)
 
     def environ(self) -> Mapping[str, str]:
         """Credentials that the fake accepts."""
@@ -101,6 +102,10 @@ class Fake(ABC):
 
     def check(self, asked: Asked, answer: Answer) -> None:
         """Validate one request and its answer against the vendor's own model; raise what does not fit. Nothing by default."""
+        return
+
+    def grow(self) -> None:
+        """Answer in pages and files of the vendor's size; nothing where they are so already. For benchmarks."""
         return
 
     # how it words things --------------------------------------------------------------------------------------------------------

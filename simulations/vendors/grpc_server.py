@@ -10,7 +10,8 @@ from typing import Any
 
 import grpc
 
-from simulations.vendors.server import Asked, FakeVendor, Trouble
+from simulations.vendors.answers import Asked
+from simulations.vendors.server import FakeVendor, Trouble
 
 THREADS = 8
 SLOW_S = 30.0

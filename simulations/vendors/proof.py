@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import importlib
 import json
 import pkgutil
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,10 +19,10 @@ from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.ports import ProofLevel
 from simulations.vendors.fake import Fake, Seen, system_clock
 from simulations.vendors.faults import FAULTS, Fault
-from simulations.vendors.trial import NotHeldError, Trial, trial
+from simulations.vendors.trial import NotHeldError, Trial, Walk, trial
 
-FAULTS_AT_ONCE = 16
-"""Most faults wait for a retry; each has a fake of its own."""
+FAULTS_AT_ONCE = 48
+"""Over all adapters. Most faults wait for a retry; each has a fake of its own."""
 
 
 class Verdict(StrEnum):
@@ -104,32 +105,49 @@ def fake_of(kind: str) -> type[Fake]:
     return known[kind]
 
 
-async def prove(kind: type[Fake], faults: Iterable[Fault] = FAULTS) -> ProofReport:
-    """Run the whole proof of one adapter. Raises nothing that an adapter does wrong: that is what the report is for."""
-    async with trial(kind) as one:
-        problems = list(await _undisturbed(one))
-        comparison = await _compared(one) if kind.sdk_version() else None
-        problems += one.server.violations
+@contextlib.asynccontextmanager
+async def proving(kinds: Iterable[type[Fake]]) -> AsyncIterator[Mapping[str, asyncio.Task[ProofReport]]]:
+    """Proofs of several adapters under way side by side, by the adapter's kind: what one waits for, another works in."""
     gate = asyncio.Semaphore(FAULTS_AT_ONCE)
+    tasks = {kind.kind: asyncio.create_task(prove(kind, gate=gate)) for kind in kinds}
+    try:
+        yield tasks
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+async def prove(kind: type[Fake], faults: Iterable[Fault] = FAULTS, *, gate: asyncio.Semaphore | None = None) -> ProofReport:
+    """Run the whole proof of one adapter. Raises nothing that an adapter does wrong: that is what the report is for.
+
+    Args:
+        gate: bounds the faults that run at once, where proofs share it.
+    """
+    gate = gate or asyncio.Semaphore(FAULTS_AT_ONCE)
+    async with gate, trial(kind) as one:
+        walk = await one.walk()
+        problems = list(_undisturbed(one.fake, walk))
+        comparison = await _compared(one, walk) if kind.sdk_version() else None
+        problems += one.server.violations
     reports = tuple(await asyncio.gather(*(_faced(fault, kind, gate) for fault in faults)))
     agreed = comparison is not None and not comparison.differences
     level = ProofLevel.SDK_TRIANGULATED if agreed else ProofLevel.SCHEMA_VALIDATED if kind.schema else ProofLevel.DOCUMENTED
     return ProofReport(kind.kind, level, kind.schema, comparison, reports, tuple(problems))
 
 
-async def _undisturbed(one: Trial) -> Iterable[str]:
-    """What is wrong with a reading that nothing disturbs."""
-    walk = await one.walk()
+def _undisturbed(fake: Fake, walk: Walk) -> Iterable[str]:
+    """What is wrong with a reading that nothing disturbed."""
     if not walk.whole:
         return [f"an undisturbed reading broke: {walk.error or walk.failed}"]
-    expected = {product.name for product in one.fake.estate.products}
+    expected = {product.name for product in fake.estate.products}
     missing = expected - {offer.instance_type.name for offer in walk.offers.values()}
     told = [f"no offer of {name}" for name in sorted(missing)]
     return [*told, *(f"quarantined undisturbed: {row}" for row in walk.quarantined)]
 
 
-async def _compared(one: Trial) -> Comparison:
-    ours = {_key(seen): seen for seen in map(one.fake.seen, (await one.walk()).offers.values())}
+async def _compared(one: Trial, walk: Walk) -> Comparison:
+    ours = {_key(seen): seen for seen in map(one.fake.seen, walk.offers.values())}
     theirs = {_key(seen): seen for seen in await asyncio.to_thread(lambda: list(one.fake.read_with_sdk(one.server.url)))}
     differences = [f"only the SDK sees {key}" for key in sorted(theirs.keys() - ours.keys())]
     differences += [f"only we see {key}" for key in sorted(ours.keys() - theirs.keys())]

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-SLOW_BYTE_S = 0.25
+from simulations.vendors.answers import SLOW_BYTE_S, Answer, Asked, asked_by, nulled, send
+
 HTML = "<!doctype html><html><body><h1>We'll be right back</h1></body></html>"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request as it arrived. ``parts`` are the named groups of the route's pattern, ``raw`` the body's bytes."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: Any
-    parts: Mapping[str, str] = field(default_factory=dict)
-    raw: bytes = b""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What to say. A ``str`` body is sent as it is."""
-
-    body: Any = None
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 Route = tuple[str, str, Callable[[Asked], Answer]]
@@ -147,7 +124,7 @@ class FakeVendor:
         self._server.server_close()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = _asked(handler)
+        asked = asked_by(handler)
         time.sleep(self._latency_s)
         mischief = next((each for each in self.mischief if each.takes(asked)), None)
         if mischief is None or mischief.after:
@@ -155,7 +132,7 @@ class FakeVendor:
         else:
             answer = self._find(asked) if mischief.trouble in (Trouble.TRUNCATED, Trouble.SLOW, Trouble.NULL) else Answer()
         if mischief is None:
-            _send(handler, answer)
+            send(handler, answer)
         else:
             self._spoil(handler, mischief.trouble, answer)
 
@@ -165,24 +142,24 @@ class FakeVendor:
                 handler.connection.shutdown(socket.SHUT_RDWR)
                 handler.close_connection = True
             case Trouble.HTML:
-                _send(handler, Answer(HTML, 200, {"Content-Type": "text/html"}))
+                send(handler, Answer(HTML, 200, {"Content-Type": "text/html"}))
             case Trouble.NULL:
-                _send(handler, replace(answer, body=_nulled(answer.body)))
+                send(handler, replace(answer, body=nulled(answer.body)))
             case Trouble.TRUNCATED:
-                _send(handler, answer, cut=True)
+                send(handler, answer, cut=True)
             case Trouble.SLOW:
-                _send(handler, answer, byte_s=SLOW_BYTE_S)
+                send(handler, answer, byte_s=SLOW_BYTE_S)
             case Trouble.RATE_LIMITED_WAIT:
                 spoilt = self._spoilt(429)
-                _send(handler, replace(spoilt, headers={**spoilt.headers, "Retry-After": "1"}))
+                send(handler, replace(spoilt, headers={**spoilt.headers, "Retry-After": "1"}))
             case Trouble.RATE_LIMITED:
-                _send(handler, self._spoilt(429))
+                send(handler, self._spoilt(429))
             case Trouble.UNAUTHORISED:
-                _send(handler, self._spoilt(401))
+                send(handler, self._spoilt(401))
             case Trouble.SERVER_ERROR:
-                _send(handler, self._spoilt(500))
+                send(handler, self._spoilt(500))
             case Trouble.UNAVAILABLE:
-                _send(handler, self._spoilt(503))
+                send(handler, self._spoilt(503))
 
     def _find(self, asked: Asked) -> Answer:
         key = f"{asked.method} {asked.path}"
@@ -206,40 +183,3 @@ class FakeVendor:
             self.violations.append(f"{asked.method} {asked.path}: {type(error).__name__}: {error}")
             return Answer({"error": {"code": "fake", "message": str(error)}}, 500)
         return answer
-
-
-def _asked(handler: BaseHTTPRequestHandler) -> Asked:
-    url = urlsplit(handler.path)
-    raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-    headers = {name.lower(): value for name, value in handler.headers.items()}
-    try:
-        body = json.loads(raw) if raw else None
-    except ValueError:
-        body = dict(parse_qsl(raw.decode(errors="replace")))
-    return Asked(handler.command, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body, raw=raw)
-
-
-def _send(handler: BaseHTTPRequestHandler, answer: Answer, *, cut: bool = False, byte_s: float = 0.0) -> None:
-    body = answer.body.encode() if isinstance(answer.body, str) else json.dumps(answer.body if answer.body is not None else {}).encode()
-    handler.send_response(answer.status)
-    for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers}.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    if cut:
-        handler.wfile.write(body[: len(body) // 2])
-        handler.close_connection = True
-        return
-    if not byte_s:
-        handler.wfile.write(body)
-        return
-    for byte in body:
-        handler.wfile.write(bytes([byte]))
-        handler.wfile.flush()
-        time.sleep(byte_s)
-
-
-def _nulled(body: Any) -> Any:
-    """The answer with every list or map at its top gone."""
-    if isinstance(body, dict):
-        return {key: None if isinstance(value, list | dict) else value for key, value in body.items()}
-    return None

@@ -17,6 +17,11 @@ from simulations.vendors.server import FakeVendor, Mischief, Trouble
 
 TOKEN = "hr-proof-0001"  # noqa: S105 - a launch token is no secret
 
+PATIENT_S = 60.0
+"""What one call may take: far more than a fake needs, so that a busy machine is not taken for a broken cloud."""
+HURRIED_S = 0.5
+"""What one call may take where the answer never ends: nothing is learnt by waiting longer."""
+
 
 class NotHeldError(Exception):
     """A promise was broken; the message says which."""
@@ -58,13 +63,17 @@ class Walk:
 
 
 class Trial:
-    """A fresh fake, a fresh adapter. ``now_off_s`` shifts the adapter's clock."""
+    """A fake, a fresh adapter. ``now_off_s`` shifts the adapter's clock; each of its calls may take ``timeout_s``."""
 
-    def __init__(self, fake: Fake, server: FakeVendor, now_off_s: float = 0.0) -> None:
+    def __init__(self, fake: Fake, server: FakeVendor, now_off_s: float = 0.0, timeout_s: float = PATIENT_S) -> None:
         self.fake, self.server = fake, server
-        self.provider: Provider = load_provider(
-            fake.settings(server.url), fake.environ(), lambda: system_clock() + timedelta(seconds=now_off_s), NoPace()
-        )
+        given = fake.settings(server.url)
+        settings = replace(given, options={**given.options, "timeout_s": str(timeout_s)})
+        self.provider: Provider = load_provider(settings, fake.environ(), lambda: system_clock() + timedelta(seconds=now_off_s), NoPace())
+
+    def hurried(self) -> Trial:
+        """The same fake before another adapter, which soon gives up waiting."""
+        return Trial(self.fake, self.server, timeout_s=HURRIED_S)
 
     @property
     def launcher(self) -> NodeLauncher:

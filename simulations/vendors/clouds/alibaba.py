@@ -66,7 +66,7 @@ class Alibaba(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "usd_per_cny": str(USD_PER_YUAN), "image": "ubuntu_22_04_x64_20G_gpu.vhd", "ssh_key": "ops"}
+        options = {"usd_per_cny": str(USD_PER_YUAN), "image": "ubuntu_22_04_x64_20G_gpu.vhd", "ssh_key": "ops"}
         for region in REGIONS:
             options |= {
                 f"security_group_{region}": f"sg-{region}",

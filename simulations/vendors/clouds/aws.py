@@ -12,24 +12,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatch
-from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from scheduler.domain.ports import ProviderSettings
+from simulations.vendors.answers import Stream
+from simulations.vendors.awswire import AwsError, as_json, as_xml, model_of, order_of, refused
 from simulations.vendors.estate import Estate, Machine, Refusal
 from simulations.vendors.fake import Answer, Asked, Fake, PageExpiredError, Product, RefusedError, Seen, system_clock, timely
+from simulations.vendors.pricefile import PriceListFile
 from simulations.vendors.server import Route
 
 ACCESS, SECRET = "AKIAFAKEFAKEFAKEFAKE", "fake/secret/key"
 XMLNS = "http://ec2.amazonaws.com/doc/2016-11-15/"
 REGIONS = ("eu-central-1", "us-east-1")
-PAGE_SIZE = 3
-STATUSES = {
-    "InsufficientInstanceCapacity": 500, "InternalError": 500, "RequestLimitExceeded": 503, "Unavailable": 503, "AuthFailure": 401,
-    "RequestExpired": 400, "UnrecognizedClientException": 400, "InvalidSignatureException": 400,
-}  # fmt: skip
+PAGE_ROWS = 3
+VENDOR_PAGE_ROWS = {"InstanceTypeOfferings": 1000, "SpotPriceHistory": 1000}
+VENDOR_PRICE_FILE_BYTES = 300 * 10**6
 SPOILT = {401: "AuthFailure", 429: "RequestLimitExceeded", 500: "InternalError", 503: "Unavailable"}
 QUOTAS = {
     "L-DB2E81BA": ("Running On-Demand G and VT instances", 64.0),
@@ -39,14 +37,6 @@ QUOTAS = {
 }
 
 Row = dict[str, Any]
-
-
-class AwsError(Exception):
-    """What AWS refuses; the fake words it in the protocol that was asked in."""
-
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 class Aws(Fake):
@@ -63,6 +53,10 @@ class Aws(Fake):
     def __init__(self, estate: Estate | None = None) -> None:
         super().__init__(estate)
         self.reservations: list[Row] = []
+        self.page_rows = PAGE_ROWS
+        self.price_file_bytes = 300_000
+        self.edition = "20261101000000"
+        self.may_list_products = True
 
     @classmethod
     def products(cls) -> Sequence[Product]:
@@ -75,13 +69,19 @@ class Aws(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("aws", "aws", account="main", endpoint=url, options={"timeout_s": "3", "image": "ami-0123456789abcdef0"})
+        return ProviderSettings(
+            "aws", "aws", account="main", endpoint=url, options={"image": "ami-0123456789abcdef0", "price_endpoint": url}
+        )
+
+    def grow(self) -> None:
+        self.page_rows, self.price_file_bytes = 0, VENDOR_PRICE_FILE_BYTES
 
     def environ(self) -> Mapping[str, str]:
         return {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET}
 
     def routes(self) -> list[Route]:
-        return [("POST", "/", self._answer)]
+        file = r"/offers/v1\.0/aws/AmazonEC2/current/(?P<region>[a-z0-9-]+)/index\.csv"
+        return [("POST", "/", self._answer), ("GET", file, self._price_file)]
 
     def spoilt(self, status: int) -> Answer:
         return refused("ec2", SPOILT[status], status)
@@ -96,6 +96,8 @@ class Aws(Fake):
         match operation_of(asked):
             case "DescribeRegions":
                 return ""
+            case "" if asked.path.startswith("/offers/"):
+                return asked.path.split("/")[-2]
             case "GetProducts":
                 return next(str(each["Value"]) for each in asked.body["Filters"] if each["Field"] == "regionCode")
         return _scope(asked)[0]
@@ -118,8 +120,8 @@ class Aws(Fake):
         }
         try:
             self._authentic(asked, region, service)
-            shapes = _model(service).operation_model(operation)
-            order = _order(asked, shapes.input_shape, service)
+            shapes = model_of(service).operation_model(operation)
+            order = order_of(asked, shapes.input_shape, service)
             body = calls[operation](order, region)
         except RefusedError as refusal:
             code = "InsufficientInstanceCapacity" if refusal.refusal is Refusal.STOCKOUT else "VcpuLimitExceeded"
@@ -129,8 +131,8 @@ class Aws(Fake):
         except AwsError as error:
             return refused(service, error.code, message=str(error))
         if service != "ec2":
-            return Answer(_json(shapes.output_shape, body), headers={"Content-Type": "application/x-amz-json-1.1"})
-        inside = _xml(shapes.output_shape, body)
+            return Answer(as_json(shapes.output_shape, body), headers={"Content-Type": "application/x-amz-json-1.1"})
+        inside = as_xml(shapes.output_shape, body)
         told = f'<{operation}Response xmlns="{XMLNS}"><requestId>r-1</requestId>{inside}</{operation}Response>'
         return Answer(told, headers={"Content-Type": "text/xml;charset=UTF-8"})
 
@@ -162,8 +164,8 @@ class Aws(Fake):
         """What botocore's parser reads is what was written."""
         from botocore.parsers import create_parser
 
-        if answer.status == 200:
-            model = _model(_scope(asked)[1])
+        if answer.status == 200 and asked.method == "POST":
+            model = model_of(_scope(asked)[1])
             body = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
             shape = model.operation_model(operation_of(asked)).output_shape
             read = create_parser(model.protocol).parse({"body": body.encode(), "headers": {}, "status_code": 200}, shape)
@@ -172,7 +174,8 @@ class Aws(Fake):
     # the catalogue --------------------------------------------------------------------------------------------------------------
 
     def _page(self, key: str, found: Sequence[Any], order: Row) -> Row:
-        shown, following = self.estate.page(found, order.get("NextToken", ""), PAGE_SIZE)
+        size = self.page_rows or VENDOR_PAGE_ROWS.get(key, 100)
+        shown, following = self.estate.page(found, order.get("NextToken", ""), size)
         return {key: shown, **({"NextToken": following} if following else {})}
 
     def _regions(self, order: Row, region: str) -> Row:
@@ -214,6 +217,8 @@ class Aws(Fake):
         return self._page("SpotPriceHistory", found, order)
 
     def _products(self, order: Row, region: str) -> Row:
+        if not self.may_list_products:
+            raise AwsError("AccessDeniedException", "User is not authorized to perform: pricing:GetProducts")
         if region != "us-east-1" or order["ServiceCode"] != "AmazonEC2":
             raise AwsError("NotFoundException", "the price list answers in us-east-1")
         terms = {each["Field"]: each["Value"] for each in order["Filters"]}
@@ -222,6 +227,26 @@ class Aws(Fake):
         ]
         fits = [row for row in found if all(row["product"]["attributes"].get(name) == value for name, value in terms.items())]
         return {"FormatVersion": "aws_v1", **self._page("PriceList", [json.dumps(row) for row in fits], order)}
+
+    def _price_file(self, asked: Asked) -> Answer:
+        """Public: without signature. A range holds only for the edition that it was asked of."""
+        region = asked.parts["region"]
+        if region not in REGIONS:
+            return Answer("<Error><Code>AccessDenied</Code></Error>", 403, {"Content-Type": "application/xml"})
+        sold = [
+            {"Instance Type": each.name, "Instance Family": "GPU instance", "PricePerUnit": f"{each.usd_per_h:.10f}", "GPU": str(each.gpus)}
+            for each in self._sold(region)
+        ]
+        file = PriceListFile(region, sold, self.price_file_bytes, self.edition)
+        told = {"Content-Type": "text/csv", "ETag": file.version, "Accept-Ranges": "bytes"}
+        if asked.headers.get("if-none-match") == file.version:
+            return Answer("", 304, told)
+        start = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("range", ""))
+        if start is None or asked.headers.get("if-range") != file.version:
+            return Answer(Stream(file.size, file.parts), headers=told)
+        offset = int(start[1])
+        told["Content-Range"] = f"bytes {offset}-{file.size - 1}/{file.size}"
+        return Answer(Stream(file.size - offset, lambda: file.parts(offset)), 206, told)
 
     def _quotas(self, order: Row, region: str) -> Row:
         found = [
@@ -311,93 +336,6 @@ def _scope(asked: Asked) -> tuple[str, str]:
     found = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", asked.headers.get("authorization", ""))
     region, signed = (found[1], found[2]) if found else ("us-east-1", "ec2")
     return region, {"servicequotas": "service-quotas"}.get(signed, signed)
-
-
-@cache
-def _model(service: str) -> Any:
-    from botocore.session import get_session
-
-    return get_session().get_service_model(service)
-
-
-def refused(service: str, code: str, status: int = 0, message: str = "The server says no.") -> Answer:
-    status = status or STATUSES.get(code, 400)
-    if service != "ec2":
-        return Answer({"__type": code, "message": message}, status)
-    error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
-    return Answer(f"<Response><Errors><Error>{error}</Error></Errors><RequestID>r-1</RequestID></Response>", status)
-
-
-def _order(asked: Asked, shape: Any, service: str) -> Row:
-    """The request by its input shape; what the shape does not know is refused."""
-    from botocore.validate import ParamValidator
-
-    if service != "ec2":
-        order: Row = asked.body
-        report = ParamValidator().validate(order, shape)
-        if report.has_errors() or set(order) - set(shape.members):
-            raise AwsError("InvalidParameterException", report.generate_report() or str(sorted(order)))
-        return order
-    fields = dict(parse_qsl(asked.raw.decode(), keep_blank_values=True))
-    if fields.pop("Version", "") != _model("ec2").api_version or not fields.pop("Action", ""):
-        raise AwsError("InvalidAction", "The action is not valid for this web service.")
-    order = _read(shape, fields, "") or {}
-    if fields:
-        raise AwsError("UnknownParameter", f"The parameter {min(fields)} is not recognized")
-    return order
-
-
-def _read(shape: Any, fields: dict[str, str], path: str) -> Any:
-    """A value out of EC2's flat fields, taking what it uses; None where there is none."""
-    if shape.type_name == "structure":
-        found = {}
-        for name, member in shape.members.items():
-            wire = member.serialization.get("queryName") or member.serialization.get("name", name)
-            wire = wire[0].upper() + wire[1:]
-            inside = f"{path}.{wire}" if path else wire
-            if any(field == inside or field.startswith(f"{inside}.") for field in fields):
-                found[name] = _read(member, fields, inside)
-        return found
-    if shape.type_name == "list":
-        values: list[Any] = []
-        while any(field == f"{path}.{len(values) + 1}" or field.startswith(f"{path}.{len(values) + 1}.") for field in fields):
-            values.append(_read(shape.member, fields, f"{path}.{len(values) + 1}"))
-        return values
-    text = fields.pop(path)
-    match shape.type_name:
-        case "integer" | "long":
-            return int(text)
-        case "boolean":
-            return text == "true"
-    return text
-
-
-def _xml(shape: Any, value: Any) -> str:
-    """A value as EC2 writes it; a field that the shape lacks raises KeyError."""
-    match shape.type_name:
-        case "structure":
-            parts = ((shape.members[name], name, each) for name, each in value.items())
-            return "".join(_element(member.serialization.get("name", name), _xml(member, each)) for member, name, each in parts)
-        case "list":
-            return "".join(_element(shape.member.serialization.get("name", "item"), _xml(shape.member, each)) for each in value)
-        case "timestamp":
-            return str(value.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
-        case "boolean":
-            return "true" if value else "false"
-    return escape(str(value))
-
-
-def _element(name: str, inside: str) -> str:
-    return f"<{name}>{inside}</{name}>"
-
-
-def _json(shape: Any, value: Any) -> Any:
-    match shape.type_name:
-        case "structure":
-            return {name: _json(shape.members[name], each) for name, each in value.items()}
-        case "list":
-            return [_json(shape.member, each) for each in value]
-    return value
 
 
 def _wanted(order: Row, name: str) -> Callable[[str], bool]:

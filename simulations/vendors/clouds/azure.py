@@ -21,7 +21,11 @@ COMPUTE = f"{SUB}/providers/Microsoft.Compute"
 GROUP = "nodes"
 VM = f"{SUB}/resourceGroups/(?P<group>[^/]+)/providers/Microsoft.Compute/virtualMachines/(?P<name>[^/]+)"
 REGIONS = ("eastus", "westeurope")
-PAGE_SIZE = 3
+PAGE_ROWS = 3
+VENDOR_PAGE_ROWS = 1000
+CHECKED_ROWS = 100
+"""Of one page. What makes a page longer is a thousand times the same row."""
+VENDOR_SKU_BYTES = 30 * 10**6
 CODES = {401: "InvalidAuthenticationToken", 404: "ResourceNotFound", 429: "TooManyRequests", 500: "InternalServerError",
          503: "ServiceUnavailable"}  # fmt: skip
 FAMILIES = {"_T4_v3": "standardNCASv3_T4Family", "H100_v5": "standardNDSH100v5Family", "A100_v4": "StandardNCADSA100v4Family"}
@@ -44,6 +48,8 @@ class Azure(Fake):
     def __init__(self, estate: Estate | None = None) -> None:
         super().__init__(estate)
         self._url = ""
+        self.page_rows, self.sku_list_bytes = PAGE_ROWS, 0
+        self._others: dict[str, list[Row]] = {}
         self.operations: dict[str, Row] = {}
 
     @classmethod
@@ -57,9 +63,12 @@ class Azure(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         self._url = url
-        options = {"timeout_s": "3", "subscription": SUBSCRIPTION, "retail_endpoint": url, "resource_group": GROUP}
+        options = {"subscription": SUBSCRIPTION, "retail_endpoint": url, "resource_group": GROUP}
         options |= {"image": "/images/gpu", "subnet": "/subnets/nodes", "ssh_public_key": "ssh-ed25519 AAAA"}
         return ProviderSettings("azure", "azure", account="main", endpoint=url, regions=REGIONS, options=options)
+
+    def grow(self) -> None:
+        self.page_rows, self.sku_list_bytes = VENDOR_PAGE_ROWS, VENDOR_SKU_BYTES
 
     def environ(self) -> Mapping[str, str]:
         return {"AZURE_ACCESS_TOKEN": TOKEN}
@@ -104,7 +113,7 @@ class Azure(Fake):
     def _page(self, found: Sequence[Row], asked: Asked, key: str = "value", link: str = "nextLink") -> Answer:
         """A page with a link to the next; the link repeats what was asked."""
         try:
-            shown, following = self.estate.page(found, asked.query.get("$skiptoken", ""), PAGE_SIZE)
+            shown, following = self.estate.page(found, asked.query.get("$skiptoken", ""), self.page_rows)
         except PageExpiredError:
             return refused(400, "InvalidSkipToken", "The skip token is no longer valid.")
         told: Row = {key: shown}
@@ -117,7 +126,14 @@ class Azure(Fake):
         cpu = Product("Standard_D4s_v5", "", 0, 0, 4, 16, 0.192, {"eastus-1": 9, "westeurope": 9})
         found = [_sku(each, region) for each in (*self.estate.products, cpu) if _sold(each, region)]
         disks = {"resourceType": "disks", "name": "Premium_LRS", "tier": "Premium", "locations": [region]}
-        return self._page([disks, *found], asked)
+        return self._page([disks, *found, *self._not_for_us(region)], asked)
+
+    def _not_for_us(self, region: str) -> Sequence[Row]:
+        """Disks, snapshots and machines without GPUs, which are most of what Azure lists."""
+        if region not in self._others:
+            one = _other(0, region)
+            self._others[region] = [_other(number, region) for number in range(-(-self.sku_list_bytes // len(json.dumps(one))))]
+        return self._others[region]
 
     def _prices(self, asked: Asked) -> Answer:
         if "priceType eq 'Consumption'" not in asked.query["$filter"]:
@@ -125,7 +141,7 @@ class Azure(Fake):
         region = self.region_of(asked)
         found = [row for each in self.estate.products if _sold(each, region) for row in _priced(each, region)]
         answer = self._page(found, asked, "Items", "NextPageLink")
-        return Answer({"BillingCurrency": "USD", "NextPageLink": None, "Count": PAGE_SIZE, **answer.body}, answer.status)
+        return Answer({"BillingCurrency": "USD", "NextPageLink": None, "Count": self.page_rows, **answer.body}, answer.status)
 
     def _usage(self, asked: Asked) -> Answer:
         rows = [
@@ -202,7 +218,7 @@ class Azure(Fake):
         kinds = {"skus": models.ResourceSku, "usages": models.Usage, "virtualMachines": models.VirtualMachine}
         kind = kinds.get(asked.path.rsplit("/", 1)[-1])
         if kind is not None:
-            for row in answer.body["value"]:
+            for row in answer.body["value"][:CHECKED_ROWS]:
                 _known(kind(row))
 
     def read_with_sdk(self, url: str) -> Iterable[Seen]:
@@ -282,6 +298,33 @@ def _sku(product: Product, region: str) -> Row:
         "locationInfo": [{"location": region, "zones": [*zones, "3"] if zones else [], "zoneDetails": []}],
         "capabilities": [{"name": name, "value": str(value)} for name, value in abilities.items() if name != "GPUs" or value],
         "restrictions": blocked,
+    }
+
+
+OTHER_ABILITIES = (
+    "MaxResourceVolumeMB", "OSVhdSizeMB", "vCPUs", "MemoryPreservingMaintenanceSupported", "HyperVGenerations", "MemoryGB",
+    "MaxDataDiskCount", "CpuArchitectureType", "LowPriorityCapable", "HibernationSupported", "PremiumIO", "VMDeploymentTypes",
+    "vCPUsAvailable", "vCPUsPerCore", "CombinedTempDiskAndCachedIOPS", "CombinedTempDiskAndCachedReadBytesPerSecond",
+    "CombinedTempDiskAndCachedWriteBytesPerSecond", "CachedDiskBytes", "UncachedDiskIOPS", "UncachedDiskBytesPerSecond",
+    "EphemeralOSDiskSupported", "EncryptionAtHostSupported", "CapacityReservationSupported", "AcceleratedNetworkingEnabled",
+    "RdmaEnabled", "MaxNetworkInterfaces", "UltraSSDAvailable",
+)  # fmt: skip
+
+
+def _other(number: int, region: str) -> Row:
+    """A size without GPUs, as wordy as Azure's."""
+    name = f"D{2 ** (number % 7)}{'abdlps'[number % 6]}s_v{number % 9}_{number:05d}"
+    zone = {"Name": ["1", "2", "3"], "capabilities": [{"name": "UltraSSDAvailable", "value": "True"}]}
+    return {
+        "resourceType": "virtualMachines",
+        "name": f"Standard_{name}",
+        "tier": "Standard",
+        "size": name,
+        "family": "standardDSv5Family",
+        "locations": [region],
+        "locationInfo": [{"location": region, "zones": ["1", "2", "3"], "zoneDetails": [zone]}],
+        "capabilities": [{"name": ability, "value": "137438953472"} for ability in OTHER_ABILITIES],
+        "restrictions": [],
     }
 
 

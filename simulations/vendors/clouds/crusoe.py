@@ -63,7 +63,7 @@ class Crusoe(Fake):
         self._operations: dict[str, dict[str, Any]] = {}
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "project": PROJECT, "ssh_public_key": "ssh-ed25519 AAAA ops"}
+        options = {"project": PROJECT, "ssh_public_key": "ssh-ed25519 AAAA ops"}
         return ProviderSettings("crusoe", "crusoe", account="main", endpoint=f"{url}/v1", options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class Cudo(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "project": "inference", "image": "ubuntu-2204-nvidia-docker"}
+        options = {"project": "inference", "image": "ubuntu-2204-nvidia-docker"}
         return ProviderSettings("cudo", "cudo", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

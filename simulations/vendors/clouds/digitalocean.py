@@ -55,7 +55,7 @@ class DigitalOcean(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "gpu-h100x1-base", "ssh_keys": "289794, 512190"}
+        options = {"image": "gpu-h100x1-base", "ssh_keys": "289794, 512190"}
         return ProviderSettings("digitalocean", "digitalocean", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

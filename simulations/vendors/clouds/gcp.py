@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from scheduler.domain.offer import Availability
 from scheduler.domain.ports import ProviderSettings
 from simulations.vendors.estate import Estate, Machine, Refusal
 from simulations.vendors.fake import Answer, Asked, Fake, PageExpiredError, Product, RefusedError, Seen, bearer
@@ -14,7 +15,8 @@ from simulations.vendors.server import Route
 PROJECT, TOKEN, KEY = "fake-project", "ya29.fake", "fake-api-key"
 BASE = f"/compute/v1/projects/{PROJECT}"
 ZONE = BASE + "/zones/(?P<zone>[^/]+)"
-PAGE_SIZE = 3
+PAGE_ROWS = 3
+VENDOR_PAGE_ROWS = 5000
 STATUSES = {401: ("authError", "UNAUTHENTICATED"), 403: ("quotaExceeded", "PERMISSION_DENIED"), 404: ("notFound", "NOT_FOUND"),
             409: ("alreadyExists", "ALREADY_EXISTS"), 429: ("rateLimitExceeded", "RESOURCE_EXHAUSTED"),
             500: ("backendError", "INTERNAL"), 503: ("backendError", "UNAVAILABLE")}  # fmt: skip
@@ -42,6 +44,8 @@ class Gcp(Fake):
         super().__init__(estate)
         self.operations: dict[str, Row] = {}
         self.silent_zones: set[str] = set()
+        self.page_rows = PAGE_ROWS
+        self.advises = True
 
     @classmethod
     def products(cls) -> Sequence[Product]:
@@ -53,8 +57,11 @@ class Gcp(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "project": PROJECT, "billing_endpoint": url, "image": "projects/fake/global/images/gpu"}
+        options = {"project": PROJECT, "billing_endpoint": url, "image": "projects/fake/global/images/gpu"}
         return ProviderSettings("gcp", "gcp", account="main", endpoint=url, options=options)
+
+    def grow(self) -> None:
+        self.page_rows = VENDOR_PAGE_ROWS
 
     def environ(self) -> Mapping[str, str]:
         return {"GOOGLE_OAUTH_ACCESS_TOKEN": TOKEN, "GOOGLE_API_KEY": KEY}
@@ -64,6 +71,7 @@ class Gcp(Fake):
             ("GET", f"{BASE}/aggregated/machineTypes", self._machine_types),
             ("GET", f"{BASE}/aggregated/instances", self._instances),
             ("GET", f"{BASE}/regions", self._regions),
+            ("POST", f"{BASE}/regions/(?P<region>[^/]+)/advice/capacity", self._advice),
             ("POST", f"{ZONE}/instances", self._insert),
             ("GET", f"{ZONE}/instances/(?P<name>[^/]+)", self._instance),
             ("DELETE", f"{ZONE}/instances/(?P<name>[^/]+)", self._delete),
@@ -87,7 +95,9 @@ class Gcp(Fake):
     def _zones(self, key: str, found: Sequence[tuple[str, Row]], asked: Asked) -> Answer:
         """A page of an aggregated list: zones, each with its rows."""
         try:
-            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), min(PAGE_SIZE, int(asked.query["maxResults"])))
+            shown, following = self.estate.page(
+                found, asked.query.get("pageToken", ""), min(self.page_rows, int(asked.query["maxResults"]))
+            )
         except PageExpiredError:
             return refused(400, "invalid", "Invalid value for field 'pageToken'.")
         nothing = {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results for scope on this page."}}
@@ -116,13 +126,31 @@ class Gcp(Fake):
             **({"accelerators": cards} if cards else {}),
         }
 
+    def _advice(self, asked: Asked) -> Answer:
+        """One recommendation per zone, as likely as there is stock."""
+        if not self.advises:
+            return refused(403, "forbidden", "Required 'compute.advice.capacity' permission")
+        (names,) = [each["machineTypes"] for each in asked.body["instanceFlexibilityPolicy"]["instanceSelections"].values()]
+        if asked.body["instanceProperties"]["scheduling"]["provisioningModel"] != "SPOT" or asked.body["size"] != 1:
+            return refused(400, "invalid", "The fake advises on one spot machine.")
+        found = [
+            {
+                "scores": {"obtainability": obtainability(left), "estimatedUptime": "3600s"},
+                "shards": [{"zone": zone, "machineType": each.name, "instanceCount": 1, "provisioningModel": "SPOT"}],
+            }
+            for each in self.estate.products
+            for zone, left in each.stock.items()
+            if each.name in names and zone.startswith(f"{asked.parts['region']}-")
+        ]
+        return Answer({"recommendations": found})
+
     def _skus(self, asked: Asked) -> Answer:
         if asked.headers.get("x-goog-api-key") != KEY:
             return refused(401)
         found = [sku for product in self.estate.products for sku in _skus(product)]
         found.append(sku("Commitment v1: G2 Core in Americas for 1 Year", 1.0, "Commit1Yr", "h"))
         try:
-            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), PAGE_SIZE)
+            shown, following = self.estate.page(found, asked.query.get("pageToken", ""), self.page_rows)
         except PageExpiredError:
             return refused(400, "invalid", "Invalid page token.")
         return Answer({"skus": shown, "nextPageToken": following})
@@ -187,6 +215,10 @@ class Gcp(Fake):
 
         if answer.status >= 400 or asked.path.startswith("/v1/"):
             return
+        if asked.path.endswith("/advice/capacity"):
+            types.CapacityAdviceRequest.from_json(json.dumps(asked.body), ignore_unknown_fields=False)
+            types.CapacityAdviceResponse.from_json(json.dumps(answer.body), ignore_unknown_fields=False)
+            return
         if self.is_launch(asked):
             types.Instance.from_json(json.dumps(asked.body), ignore_unknown_fields=False)
         kinds = {
@@ -209,12 +241,14 @@ class Gcp(Fake):
             credentials=signed_in(TOKEN),
             client_options=ClientOptions(api_endpoint=url),
         )
+        adviser = compute_v1.AdviceClient(credentials=signed_in(TOKEN), client_options=ClientOptions(api_endpoint=url))
         request = compute_v1.AggregatedListMachineTypesRequest(project=PROJECT, max_results=500)
         for scope, inside in client.aggregated_list(request=request):
             for kind in inside.machine_types:
                 if kind.accelerators:
-                    yield Seen(kind.name, scope.removeprefix("zones/"), False, None, None)
-                    yield Seen(kind.name, scope.removeprefix("zones/"), True, None, None)
+                    zone = scope.removeprefix("zones/")
+                    yield Seen(kind.name, zone, False, None, None)
+                    yield Seen(kind.name, zone, True, None, _advised(compute_v1, adviser, zone, kind.name))
 
 
 # --- how Google words things ----------------------------------------------------------------------------------------------------------
@@ -224,6 +258,27 @@ def refused(status: int, reason: str = "", message: str = "The service says no."
     told, name = STATUSES.get(status, ("invalid", "INVALID_ARGUMENT"))
     errors = [{"message": message, "domain": "global", "reason": reason or told}]
     return Answer({"error": {"code": status, "message": message, "errors": errors, "status": name}}, status)
+
+
+def obtainability(left: int) -> float:
+    """The score of so many machines."""
+    return min(10, left) / 10
+
+
+def _advised(types: Any, adviser: Any, zone: str, name: str) -> str:
+    """What the SDK says of one spot machine in a zone."""
+    selection = types.CapacityAdviceRequestInstanceFlexibilityPolicyInstanceSelection(machine_types=[name])
+    resource = types.CapacityAdviceRequest(
+        size=1,
+        distribution_policy=types.CapacityAdviceRequestDistributionPolicy(target_shape="ANY_SINGLE_ZONE"),
+        instance_flexibility_policy=types.CapacityAdviceRequestInstanceFlexibilityPolicy(instance_selections={"one": selection}),
+        instance_properties=types.CapacityAdviceRequestInstanceProperties(
+            scheduling=types.CapacityAdviceRequestInstancePropertiesScheduling(provisioning_model="SPOT")
+        ),
+    )
+    told = adviser.capacity(project=PROJECT, region=zone.rsplit("-", 1)[0], capacity_advice_request_resource=resource)
+    (score,) = [each.scores.obtainability for each in told.recommendations if each.shards[0].zone == zone]
+    return Availability.of_score(score).text()
 
 
 def _sold_out() -> Row:

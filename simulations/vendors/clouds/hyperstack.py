@@ -45,7 +45,7 @@ class Hyperstack(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "ssh_key": "ops", "image": "Ubuntu Server 22.04 LTS R570 CUDA 12.8"}
+        options = {"ssh_key": "ops", "image": "Ubuntu Server 22.04 LTS R570 CUDA 12.8"}
         return ProviderSettings("hyperstack", "hyperstack", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -61,7 +61,7 @@ class Ibm(Fake):
         declared = {f"usd_per_h_{each.name}": str(each.usd_per_h) for each in self.products()[1:]}
         images = {f"image_{region}": image for region, image in IMAGES.items()}
         subnets = {f"subnet_{zone}": subnet for zone, subnet in SUBNETS.items()}
-        options = {"timeout_s": "3", "iam_endpoint": f"{url}/iam", **declared, **images, **subnets}
+        options = {"iam_endpoint": f"{url}/iam", **declared, **images, **subnets}
         return ProviderSettings("ibm", "ibm", account="main", endpoint=f"{url}/us-south/v1", options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -69,7 +69,7 @@ class Kubernetes(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         prices = ",".join(f"{product.name}={product.usd_per_h}" for product in self.products())
-        options = {"timeout_s": "3", "image": "registry.example/headrace:1", "prices": prices}
+        options = {"image": "registry.example/headrace:1", "prices": prices}
         return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:
@@ -269,7 +269,7 @@ class CoreWeave(Kubernetes):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "registry.example/headrace:1"}
+        options = {"image": "registry.example/headrace:1"}
         return ProviderSettings(self.kind, self.kind, account="main", endpoint=url, options=options)
 
     def routes(self) -> list[Route]:

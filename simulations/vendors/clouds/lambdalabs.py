@@ -24,7 +24,6 @@ class Lambda(Fake):
     """``cloud.lambda.ai/api/v1``."""
 
     kind = "lambda"
-    scalable = True
 
     @classmethod
     def products(cls) -> Sequence[Product]:
@@ -36,7 +35,7 @@ class Lambda(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("lambda", "lambda", account="main", endpoint=url, options={"timeout_s": "3", "ssh_keys": "ops"})
+        return ProviderSettings("lambda", "lambda", account="main", endpoint=url, options={"ssh_keys": "ops"})
 
     def environ(self) -> Mapping[str, str]:
         return {"LAMBDA_API_KEY": KEY}

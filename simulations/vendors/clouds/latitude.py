@@ -51,7 +51,7 @@ class Latitude(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("latitude", "latitude", account="main", endpoint=url, options={"timeout_s": "3", "project": "inference"})
+        return ProviderSettings("latitude", "latitude", account="main", endpoint=url, options={"project": "inference"})
 
     def environ(self) -> Mapping[str, str]:
         return {"LATITUDESH_API_KEY": KEY}

@@ -45,7 +45,7 @@ class Linode(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        return ProviderSettings("linode", "linode", account="main", endpoint=url, options={"timeout_s": "3", "users": "ops"})
+        return ProviderSettings("linode", "linode", account="main", endpoint=url, options={"users": "ops"})
 
     def environ(self) -> Mapping[str, str]:
         return {"LINODE_TOKEN": KEY}

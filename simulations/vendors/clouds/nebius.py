@@ -46,7 +46,7 @@ class Nebius(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "projects": ",".join(PROJECTS), "subnet": "subnet-fake", "image_family": "ubuntu24.04-cuda12"}
+        options = {"projects": ",".join(PROJECTS), "subnet": "subnet-fake", "image_family": "ubuntu24.04-cuda12"}
         return ProviderSettings("nebius", "nebius", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -23,7 +23,8 @@ FINGERPRINT = ":".join(["a1"] * 16)
 REGIONS = ("eu-frankfurt-1", "us-ashburn-1")
 CODES = {401: "NotAuthenticated", 404: "NotAuthorizedOrNotFound", 429: "TooManyRequests", 503: "ServiceUnavailable"}
 REPORT_SHAPES_MAX = 10
-PAGE_SIZE = 3
+PAGE_ROWS = 3
+VENDOR_PAGE_ROWS = 500
 TAG = "headrace-launch"
 
 
@@ -39,6 +40,7 @@ class Oci(Fake):
     regional = True
     signed = True
     late_stockouts = True
+    page_rows = PAGE_ROWS
 
     @classmethod
     def products(cls) -> Sequence[Product]:
@@ -54,12 +56,14 @@ class Oci(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         options = {
-            "timeout_s": "3",
             "image": "ocid1.image.oc1..fake",
             "subnet": "ocid1.subnet.oc1..fake",
             "price_endpoint": f"{url}/prices",
         }
         return ProviderSettings("oci", "oci", account="main", endpoint=f"{url}/{{region}}", options=options)
+
+    def grow(self) -> None:
+        self.page_rows = VENDOR_PAGE_ROWS
 
     def environ(self) -> Mapping[str, str]:
         return {
@@ -131,7 +135,7 @@ class Oci(Fake):
 
     def _page(self, rows: list[Any], asked: Asked) -> Answer:
         try:
-            shown, following = self.estate.page(rows, asked.query.get("page", ""), min(PAGE_SIZE, int(asked.query["limit"])))
+            shown, following = self.estate.page(rows, asked.query.get("page", ""), min(self.page_rows, int(asked.query["limit"])))
         except PageExpiredError:
             return _error(400, "InvalidParameter", "Invalid page token.")
         return Answer(shown, headers={"opc-next-page": following} if following else {})

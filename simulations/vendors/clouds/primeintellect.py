@@ -39,7 +39,7 @@ class PrimeIntellect(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "template": "tmpl-headrace"}
+        options = {"template": "tmpl-headrace"}
         return ProviderSettings("primeintellect", "primeintellect", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

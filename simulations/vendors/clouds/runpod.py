@@ -48,7 +48,7 @@ class RunPod(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "example/headrace:1", "ports": "8000/tcp"}
+        options = {"image": "example/headrace:1", "ports": "8000/tcp"}
         return ProviderSettings("runpod", "runpod", account="main", endpoint=f"{url}/v2", options=options)
 
     def environ(self) -> Mapping[str, str]:

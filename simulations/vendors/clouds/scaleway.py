@@ -49,7 +49,7 @@ class Scaleway(Fake):
         self._volumes: dict[str, dict[str, Any]] = {}
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "project": PROJECT, "image": "ubuntu_jammy_gpu_os_12"}
+        options = {"project": PROJECT, "image": "ubuntu_jammy_gpu_os_12"}
         return ProviderSettings(
             "scaleway", "scaleway", account="main", endpoint=url, regions=("fr-par-2", "nl-ams-1", "pl-waw-2"), options=options
         )

@@ -37,7 +37,7 @@ class Shadeform(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "registry.example/headrace:1"}
+        options = {"image": "registry.example/headrace:1"}
         return ProviderSettings("shadeform", "shadeform", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -53,7 +53,7 @@ class Tencent(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "site": "china", "usd_per_cny": str(USD_PER_YUAN), "image": "img-fake", "ssh_keys": "skey-fake"}
+        options = {"site": "china", "usd_per_cny": str(USD_PER_YUAN), "image": "img-fake", "ssh_keys": "skey-fake"}
         return ProviderSettings("tencent", "tencent", account="main", endpoint=url, regions=REGIONS, options=options)
 
     def environ(self) -> Mapping[str, str]:

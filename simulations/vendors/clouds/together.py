@@ -34,7 +34,7 @@ class Together(Fake):
 
     def settings(self, url: str) -> ProviderSettings:
         declared = {f"usd_per_gpu_h_{each.gpu}": str(each.usd_per_h / each.gpus) for each in self.products()[1:]}
-        return ProviderSettings("together", "together", account="main", endpoint=f"{url}/v1", options={"timeout_s": "3", **declared})
+        return ProviderSettings("together", "together", account="main", endpoint=f"{url}/v1", options={**declared})
 
     def environ(self) -> Mapping[str, str]:
         return {"TOGETHER_API_KEY": KEY}

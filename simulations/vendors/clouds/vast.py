@@ -42,7 +42,7 @@ class Vast(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "example/headrace:1", "ports": "8000:8000", "disk_gb": "100"}
+        options = {"image": "example/headrace:1", "ports": "8000:8000", "disk_gb": "100"}
         return ProviderSettings("vast", "vast", account="main", endpoint=url, options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class Verda(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "image": "ubuntu-24.04-cuda-12.8-open-docker", "ssh_keys": "12345dc1-a5d2-4972-ae4e-d429115d055b"}
+        options = {"image": "ubuntu-24.04-cuda-12.8-open-docker", "ssh_keys": "12345dc1-a5d2-4972-ae4e-d429115d055b"}
         return ProviderSettings("verda", "verda", account="main", endpoint=f"{url}/v1", options=options)
 
     def environ(self) -> Mapping[str, str]:

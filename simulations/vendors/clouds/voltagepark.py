@@ -43,7 +43,7 @@ class VoltagePark(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "ssh_keys": "4419ce92-a31a-40a2-b1da-000000000000"}
+        options = {"ssh_keys": "4419ce92-a31a-40a2-b1da-000000000000"}
         return ProviderSettings("voltagepark", "voltagepark", account="main", endpoint=f"{url}/api/v1", options=options)
 
     def environ(self) -> Mapping[str, str]:

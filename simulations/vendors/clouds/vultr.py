@@ -52,7 +52,7 @@ class Vultr(Fake):
         )
 
     def settings(self, url: str) -> ProviderSettings:
-        options = {"timeout_s": "3", "os": "2284"}
+        options = {"os": "2284"}
         return ProviderSettings("vultr", "vultr", account="main", endpoint=f"{url}/v2", options=options)
 
     def environ(self) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.offer import CapacityType
 from scheduler.domain.ports import ProviderSettings
-from simulations.vendors.server import Answer
+from simulations.vendors.answers import Answer
 from simulations.vendors.trial import NoPace
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from vendor_gcp import PlayedGcp, account, pages, request
 
 from providers.gcp import provider
 from providers.gcp.errors import ERRORS
-from providers.gcp.parse import Catalogue
+from providers.gcp.parse import Catalogue, obtainability
 from scheduler.domain.errors import (
     AuthError,
     InvalidInputError,
@@ -51,6 +51,33 @@ async def test_a_zone_that_google_cannot_reach_breaks_its_region_only(gcp: Playe
     assert source.launcher is not None
     with pytest.raises(TransientError):
         await source.launcher.find("Token_1")
+
+
+async def test_spot_stock_is_googles_advice_and_on_demand_there_is_none(gcp: PlayedGcp) -> None:
+    told = {each.id: each.availability.text() for page in await pages(account(gcp)) for each in page.offers}
+    assert told["gcp/main/us-central1/us-central1-a/g2-standard-4/spot"] == "score 0.40"
+    assert told["gcp/main/europe-west4/europe-west4-b/a3-highgpu-8g/spot"] == "score 0.00"
+    assert {text for key, text in told.items() if key.endswith("/on-demand")} == {"unknown"}
+
+
+async def test_refused_advice_leaves_stock_unknown_and_offers_whole(gcp: PlayedGcp) -> None:
+    before = {each.id for page in await pages(account(gcp)) for each in page.offers}
+    gcp.advises = False
+    found = await pages(account(gcp))
+    assert all(page.complete for page in found)
+    assert {each.id: each.availability.text() for page in found for each in page.offers} == dict.fromkeys(before, "unknown")
+
+
+@pytest.mark.parametrize("score", [None, -0.1, 1.1, float("nan"), "high"])
+def test_advice_that_is_no_share_says_nothing(score: object) -> None:
+    shard = {"zone": "zones/us-central1-a", "machineType": "g2-standard-4"}
+    assert obtainability([{"scores": {"obtainability": score}, "shards": [shard]}]) == {}
+    assert obtainability([{"scores": {"obtainability": 0.7}, "shards": [shard]}]) == {("us-central1-a", "g2-standard-4"): 0.7}
+
+
+def test_advice_over_several_zones_says_nothing_of_one() -> None:
+    shards = [{"zone": zone, "machineType": "g2-standard-4"} for zone in ("us-central1-a", "us-central1-b")]
+    assert obtainability([{"scores": {"obtainability": 0.7}, "shards": shards}]) == {}
 
 
 async def test_nonsense_is_quarantined_and_the_poll_kept(gcp: PlayedGcp) -> None:

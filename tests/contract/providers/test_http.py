@@ -16,7 +16,8 @@ from scheduler.domain.errors import (
     RateLimitedError,
     TransientError,
 )
-from simulations.vendors.server import Answer, FakeVendor
+from simulations.vendors.answers import Answer
+from simulations.vendors.server import FakeVendor
 
 
 @pytest.fixture

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import entry_points
 
 import pytest
+import pytest_asyncio
 
 from providers.proofs import proof_of
 from scheduler.domain.offer import AvailabilityKind
 from scheduler.domain.ports import ProofLevel
 from simulations.vendors.faults import FAULTS
-from simulations.vendors.proof import Verdict, fakes, prove
+from simulations.vendors.proof import ProofReport, Verdict, fakes, proving
 from simulations.vendors.trial import trial
 
 STRENGTH = list(ProofLevel)
@@ -18,12 +21,24 @@ OWN = {"simulated", "snapshot", "static"}
 """Adapters of our own: no vendor could be played. Their suites are beside this one."""
 TRIANGULATED_MIN = 12
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
+
+Proofs = Mapping[str, asyncio.Task[ProofReport]]
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proofs(request: pytest.FixtureRequest) -> AsyncIterator[Proofs]:
+    """The proofs of all adapters that this run asks for, under way side by side: each mostly waits for retries."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items if item.parent is request.node]
+    asked = {call.params["kind"] for call in calls if call is not None}
+    async with proving(fake for kind, fake in fakes().items() if kind in asked) as under_way:
+        yield under_way
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("kind", fakes())
-async def test_an_adapter_holds_and_its_record_claims_no_more(kind: str) -> None:
-    report = await prove(fakes()[kind])
+async def test_an_adapter_holds_and_its_record_claims_no_more(kind: str, proofs: Proofs) -> None:
+    report = await proofs[kind]
     broken = {fault.fault: fault.note for fault in report.faults if fault.verdict is Verdict.BROKEN}
     assert not broken
     assert not report.problems

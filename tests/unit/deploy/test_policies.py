@@ -39,6 +39,7 @@ GCP = {
         "compute.instances.create", "compute.instances.setLabels", "compute.instances.setMetadata", "compute.instances.setServiceAccount",
         "compute.disks.create", "compute.images.useReadOnly", "compute.subnetworks.use", "compute.zoneOperations.get",
     },
+    "spot_advice": {"compute.advice.capacity"},
     "get": {"compute.instances.get"},
     "delete": {"compute.instances.delete"},
 }  # fmt: skip
