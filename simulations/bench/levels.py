@@ -80,8 +80,9 @@ def levels(requests: Sequence[Request], seconds: Sequence[float]) -> dict[str, A
         solves: dict[str, Any] = {}
         for limit_s in seconds:
             figures, documents = _apart(_solved, text, limit_s, request.seed)
-            figures |= _apart(_verdict, text, documents)
-            figures["cost_ratio_to_peer"] = round(figures["usd_per_h"] / max(1e-6, peer["peer_usd_per_h"]), 4)
+            if documents is not None:
+                figures |= _apart(_verdict, text, documents)
+                figures["cost_ratio_to_peer"] = round(figures["usd_per_h"] / max(1e-6, peer["peer_usd_per_h"]), 4)
             solves[f"{limit_s:g} s"] = figures
         found[f"{request.profile.name} {_name((request.clouds, request.clusters, request.deployments))}"] = about | peer | solves
     return found
@@ -113,28 +114,36 @@ def _apart(work: Callable[..., T], *arguments: object) -> T:
         return pool.apply(work, arguments)
 
 
-def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Documents]:
-    """Read, solve and check, as ``headrace optimize`` does; the peak of memory is that of reading and solving."""
+def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Documents | None]:
+    """Read, solve and check, as ``headrace optimize`` does; the peak of memory is that of reading and solving.
+
+    A solver that gives up is a figure too: the other problems of the run are still worth knowing.
+    """
     snapshot = problem_of(text).snapshot
     began = time.perf_counter()
-    target, solved = solve_large(snapshot, SolveSettings(time_limit_s=limit_s, seed=seed, explain=False))
+    try:
+        target, solved = solve_large(snapshot, SolveSettings(time_limit_s=limit_s, seed=seed, explain=False))
+    except (RuntimeError, ValueError, AttributeError) as error:
+        return {"failed": str(error), "solve_s": round(time.perf_counter() - began, 2)}, None
     solve_s, peak = time.perf_counter() - began, peak_resident_mib()
     began = time.perf_counter()
     violations = check(snapshot, target)
-    figures = {
+    check_s = time.perf_counter() - began
+    times_s = {name: round(spent, 2) for name, spent in solved.times_s.items()}
+    timing = {"solve_s": round(solve_s, 2), "times_s": times_s, "check_s": round(check_s, 2), "peak_resident_mib": peak}
+    plan = json.dumps(plan_document(target, violations, {"solve": target.solve_ms}))
+    documents = Documents(plan, json.dumps(solved.certificate.as_document()))
+    return _figures(target) | {"violations": len(violations)} | timing, documents
+
+
+def _figures(target: Target) -> dict[str, Any]:
+    return {
         "gap": round(target.gap, 6),
         "usd_per_h": _usd(target.objective_micro_usd_per_h),
         "bound_usd_per_h": _usd(target.bound_micro_usd_per_h),
         "unmet": _unmet(target),
-        "violations": len(violations),
         "replicas_median": _replicas_median(target),
-        "solve_s": round(solve_s, 2),
-        "times_s": {name: round(spent, 2) for name, spent in solved.times_s.items()},
-        "check_s": round(time.perf_counter() - began, 2),
-        "peak_resident_mib": peak,
     }
-    plan = json.dumps(plan_document(target, violations, {"solve": target.solve_ms}))
-    return figures, Documents(plan, json.dumps(solved.certificate.as_document()))
 
 
 def _verdict(text: str, documents: Documents) -> dict[str, Any]:
