@@ -6,8 +6,10 @@ Every solve, verdict and peer runs in a fresh process, one after the other, so t
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -110,8 +112,13 @@ def _generated(request: Request) -> tuple[str, dict[str, Any]]:
 
 def _apart(work: Callable[..., T], *arguments: object) -> T:
     """What the work answers in a process of its own."""
-    with get_context("spawn").Pool(1) as pool:
+    with get_context("spawn").Pool(1, _aside) as pool:
         return pool.apply(work, arguments)
+
+
+def _aside() -> None:
+    """Solvers write to standard output from compiled code, whatever they are told; the figures there stay alone."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Documents | None]:
