@@ -162,6 +162,7 @@ def _verdict(text: str, documents: Documents) -> dict[str, Any]:
         "verified": verdict.verified,
         "verified_bound_usd_per_h": _usd(bound.total) if bound is not None else None,
         "verified_gap": round(gap, 6) if gap is not None else None,
+        "searches_cut_short": len(bound.inexact) if bound is not None else 0,
         "verifier_says": sorted({f"{each.rule} {each.subject}" for each in verdict.violations})[:5],
         "verify_s": round(time.perf_counter() - began, 2),
     }
