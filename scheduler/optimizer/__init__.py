@@ -7,6 +7,6 @@ from scheduler.optimizer.check import check
 from scheduler.optimizer.conflict import conflict
 from scheduler.optimizer.search import SolveSettings
 from scheduler.optimizer.shapes import with_modelled_shapes
-from scheduler.optimizer.solve import solve, solve_large
+from scheduler.optimizer.solve import solve, solve_large, solve_next
 
-__all__ = ["SolveSettings", "check", "conflict", "solve", "solve_large", "with_modelled_shapes"]
+__all__ = ["SolveSettings", "check", "conflict", "solve", "solve_large", "solve_next", "with_modelled_shapes"]

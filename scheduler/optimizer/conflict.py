@@ -28,12 +28,18 @@ def conflict(snapshot: Snapshot, target: Target, settings: SolveSettings | None 
     short = sorted({unmet.deployment for unmet in target.unmet} - flexible)
     conflicts: list[str] = []
     remedies: list[str] = []
+    large = len(snapshot.deployments) * len(snapshot.offers) > settings.whole_max
     for name in short:
         deployment = next(d for d in snapshot.deployments if d.id == name)
-        rules = _minimal(snapshot, deployment, settings)
+        # In a large fleet the question is asked of the deployment alone; what the others take is then said, not solved.
+        asked = replace(snapshot, deployments=(deployment,)) if large else snapshot
+        if large and _met(_solve(asked, deployment, set(), settings), deployment):
+            conflicts.append(f"{name}: alone it could be served; more important deployments leave too little of what it may use")
+            continue
+        rules = _minimal(asked, deployment, settings)
         text = ", ".join(_tell(deployment, rule) for rule in rules) if rules else "no offer in any open cluster serves it at all"
         conflicts.append(f"{name}: {text}")
-        remedies += _remedies(snapshot, deployment, rules, settings)
+        remedies += _remedies(asked, deployment, rules, settings)
     return InfeasibleError(conflicts, remedies) if conflicts else None
 
 

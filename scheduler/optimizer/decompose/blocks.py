@@ -6,6 +6,7 @@ What couples deployments (nodes, stock, quotas, reservations) is not here; it re
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -110,6 +111,12 @@ class Block:
         self.a, self.e, self.b, self.flags = strengthen(rows, elastic, wish, covering, extra)
         self.g = np.array([self.give_up])
         self.needed = _needed(self.rows, self.wish, self.covering, self.columns, self.deployment.max_replicas)
+
+    def beside(self, columns: Columns) -> Block:
+        """The same question with other costs or less room; what has been learned is kept."""
+        other = copy(self)
+        other.columns = columns
+        return other
 
     def learn(self, x: Ints) -> bool:
         """Add rows that this answer (int64 [kind]) breaks and the question does not know yet; True where there were any.

@@ -17,6 +17,8 @@ from scheduler.optimizer.decompose.price import best_answer, cost_at
 NOISE = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.2)
 """Relative spreads of prices at which blocks are asked for other answers."""
 
+IDLE_MAX, WORTH = 4, 1e-5
+"""So many rounds in a row that gain less than this share end the search."""
 ANSWERS_EACH = 15
 """Answers of a block, on the average, that take part in the first merge."""
 
@@ -74,8 +76,10 @@ def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, star
         if answer is not None:
             known.add(index, answer)
     slack, answers = 0.1 * bound / max(1, len(fleet.blocks)), len(fleet.blocks) * ANSWERS_EACH
+    idle = 0
     for round_ in range(budget.rounds_max):
-        if budget.left_s <= 0 or best.cost() - bound <= budget.gap * best.cost():
+        before = best.cost()
+        if budget.left_s <= 0 or before - bound <= budget.gap * before or idle >= IDLE_MAX:
             break
         for spread in NOISE * (2 if round_ == 0 else 1):
             if budget.left_s > 0:
@@ -94,4 +98,5 @@ def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, star
                     known.add(index, answer)
                 if trial.cost() < best.cost() and trial.holds():
                     best = trial
+        idle = idle + 1 if before - best.cost() <= WORTH * before else 0
     return best

@@ -15,7 +15,7 @@ blocks; an answer that is cheaper than its block's best known one enters. Any k,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -85,16 +85,25 @@ def cost_of(block: Block, answer: Answer, prices: Floats) -> float:
     return answer.own_cost + float((block.columns.accelerators[columns] * prices[block.columns.pool[columns]]) @ answer.counts)
 
 
-def ask(fleet: FleetArrays, prices: Floats, known: Known, nodes: int = NODES) -> tuple[float, int]:
-    """Every block's best answer at these prices; returns (sum of their lower bounds, how many answers are new)."""
-    total, new = 0.0, 0
+def ask(
+    fleet: FleetArrays, prices: Floats, known: Known, nodes: int = NODES, certain: Mapping[int, float] | None = None
+) -> tuple[Floats, int]:
+    """Every block's best answer at these prices; returns (their lower bounds float64 [block], how many answers are new).
+
+    Args:
+        certain: bounds of blocks that need not be asked, since neither they nor their prices have changed.
+    """
+    bounds, new = np.zeros(len(fleet.blocks)), 0
     for index, block in enumerate(fleet.blocks):
+        if certain is not None and index in certain:
+            bounds[index] = certain[index]
+            continue
         least = min((cost_of(block, answer, prices) for answer in known.answers[index].values()), default=np.inf)
         bound, answer = best_answer(block, cost_at(block, prices), least * (1 - 1e-7), nodes)
-        total += min(bound, least)
+        bounds[index] = min(bound, least)
         if answer is not None:
             new += known.add(index, answer)
-    return total, new
+    return bounds, new
 
 
 @dataclass
@@ -171,8 +180,8 @@ def generate(fleet: FleetArrays, known: Known, start: Scarcity, late: Late, *, g
     center, bound = start, -np.inf
     for _ in range(2):
         asked = center.prices(fleet)
-        total, _ = ask(fleet, asked, known)
-        bound = max(bound, total - center.held(fleet))
+        bounds, _ = ask(fleet, asked, known)
+        bound = max(bound, float(bounds.sum()) - center.held(fleet))
         _spread(fleet, known, asked)
     master, mixed, stale, rounds = Master(fleet), np.inf, 0, 0
     while rounds < rounds_max:
@@ -180,8 +189,8 @@ def generate(fleet: FleetArrays, known: Known, start: Scarcity, late: Late, *, g
         master.learn(known)
         mixed, found = master.solve()
         asked_at = center.towards(found, SMOOTHING if stale < 3 else 1.0)
-        total, new = ask(fleet, asked_at.prices(fleet), known)
-        value = total - asked_at.held(fleet)
+        bounds, new = ask(fleet, asked_at.prices(fleet), known)
+        value = float(bounds.sum()) - asked_at.held(fleet)
         if value > bound:
             bound, center = value, asked_at
         stale = 0 if new else stale + 1
