@@ -30,7 +30,9 @@ def add_to(app: typer.Typer) -> None:
 def plan(file: File = None, what_if: WhatIf = None, as_json: Json = False) -> None:
     """Show what would change, with cost per month before and after and the reasons. Changes nothing.
 
-    With ``--what-if`` the answer stands beside the best plan of the world as it is, solved with the same settings.
+    With ``--what-if`` the answer stands beside the best plan of the world as it is, solved with the same settings: "lose provider:aws"
+    (or region:, zone:, cluster:), "price h100 +20%", "quota aws/default/us-east-1 +8", "stock aws/default =0", "demand chat x2",
+    "without chat: survivability".
 
     Where no control plane runs, a fleet file is planned in this process, against the configured feeds (by default the bundled,
     dated list prices).
