@@ -6,6 +6,7 @@ has no part in it. What is still on at the end conflicts, and without any one of
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from scheduler.domain.errors import InfeasibleError
@@ -86,17 +87,22 @@ def _solve(snapshot: Snapshot, deployment: Deployment, off: set[str], settings: 
     return solve_problem(reduce(build(_relaxed(snapshot, deployment, off))), settings)
 
 
-def _relaxed(snapshot: Snapshot, deployment: Deployment, off: set[str]) -> Snapshot:
+def relaxed(deployment: Deployment, off: Set[str]) -> Deployment:
+    """The deployment without these of its rules, named as in ``rules_of``."""
     default = PlacementRules()
     rules = replace(deployment.rules, **{name: getattr(default, name) for name in off if name in PlacementRules.__dataclass_fields__})
     demand = tuple(replace(d, jurisdictions=()) for d in deployment.demand) if "demand residency" in off else deployment.demand
-    changed = replace(
+    return replace(
         deployment,
         rules=rules,
         demand=demand,
         budget_micro_usd_per_h=None if "budget" in off else deployment.budget_micro_usd_per_h,
         max_replicas=max(1000, deployment.max_replicas) if "max_replicas" in off else deployment.max_replicas,
     )
+
+
+def _relaxed(snapshot: Snapshot, deployment: Deployment, off: set[str]) -> Snapshot:
+    changed = relaxed(deployment, off)
     caps = {key: LaunchCap(UNCAPPED, 0.0, "what-if") for key in snapshot.caps} if STOCK in off else snapshot.caps
     return replace(
         snapshot,

@@ -5,6 +5,7 @@ What couples deployments (nodes, stock, quotas, reservations) is not here; it re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -94,6 +95,9 @@ class Block:
     weights: list[Floats] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        best = self.rows[self.covering].max(axis=1, initial=0.0)
+        needs = self.wish[self.covering]
+        self.replicas = max((math.ceil(need / most) for need, most in zip(needs, best, strict=True) if most > EPSILON), default=1)
         self.mixed = len(self.classes) > 1 and not uniform(self.rates)
         count = self.rows.shape[1]
         losses = [family.domain for family in self.families] or [np.zeros(count, np.int64)]

@@ -70,13 +70,18 @@ def decompose(snapshot: Snapshot, settings: SolveSettings) -> Decomposed:
     fleet = fleet_arrays(snapshot)
     known = Known.of(fleet)
     phases.end("build")
+    early = construct(fleet, fleet.price / fleet.size)
+    for index, answer in enumerate(early.answers):
+        if answer is not None:
+            known.add(index, answer)
+    phases.end("start")
     late_s = phases.began + BOUND_SHARE * settings.time_limit_s
     found = generate(fleet, known, Scarcity.none(fleet), lambda: perf_counter() > late_s, gap=min(2e-4, settings.relative_gap))
     prices = found.scarcity.prices(fleet)
     bounds, _ = ask(fleet, prices, known, LAST_NODES)
     bound = max(0.0, max(found.bound, float(bounds.sum()) - found.scarcity.held(fleet)) * (1 - SAFETY))
     phases.end("bound")
-    first = construct(fleet, prices)
+    first = min(early, construct(fleet, prices, found.mix), key=Assembly.cost)
     phases.end("construct")
     budget = Budget(perf_counter, phases.began + settings.time_limit_s, settings.relative_gap, settings.rounds)
     assembly = improve(fleet, known, prices, bound, first, budget, settings.seed)
