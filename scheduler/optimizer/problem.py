@@ -10,10 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from scheduler.domain.fleet import Cluster, Replica, pool_id
+from scheduler.domain.fleet import Cluster, Node, Replica, pool_id
 from scheduler.domain.jurisdiction import within
 from scheduler.domain.lifecycle import NODE_USABLE, REPLICA_ENDED, ClusterState, ReplicaState, Schedulability
-from scheduler.domain.offer import Availability, CapacityType, InstanceType, Offer, Quota, Reservation, SourceKind
+from scheduler.domain.offer import Availability, CapacityType, Offer, Quota, Reservation, SourceKind
 from scheduler.domain.plan import Reason
 from scheduler.domain.snapshot import LaunchCap, Snapshot
 from scheduler.domain.workload import Demand, Deployment, EngineShape, FailureDomain, Model
@@ -239,9 +239,11 @@ def pools_of(snapshot: Snapshot) -> list[Pool]:
     for node in usable:
         existing[node.pool] += 1
     offers = {offer.id: offer for offer in snapshot.offers}
+    clusters = {cluster.id: cluster for cluster in snapshot.clusters}
     for node in usable:
         # A node keeps running at its price even when its offer is no longer listed.
-        offers.setdefault(node.offer_id, _offer_of_node(snapshot, node.offer_id, node.instance_type))
+        if node.offer_id not in offers:
+            offers[node.offer_id] = _offer_of_node(snapshot, node, clusters[node.cluster])
     near: dict[tuple[str, str, str], list[Offer]] = defaultdict(list)
     for offer in offers.values():
         near[offer.provider, offer.account, offer.region].append(offer)
@@ -277,12 +279,10 @@ def _market_pool(snapshot: Snapshot, cluster: Cluster, offer: Offer, existing: i
     return Pool(pool_id(cluster.id, offer.id), cluster, offer, existing, existing + spare, effective, price, cap=cap)
 
 
-def _offer_of_node(snapshot: Snapshot, identity: str, instance_type: InstanceType) -> Offer:
-    node = next(node for node in snapshot.nodes if node.offer_id == identity)
-    cluster = next(cluster for cluster in snapshot.clusters if cluster.id == node.cluster)
+def _offer_of_node(snapshot: Snapshot, node: Node, cluster: Cluster) -> Offer:
     reference = next(iter(snapshot.offers), None)
     return Offer(
-        instance_type=instance_type,
+        instance_type=node.instance_type,
         region=cluster.region,
         zone=node.zone,
         capacity_type=node.capacity_type,

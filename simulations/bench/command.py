@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from simulations.bench.generate.command import generate
+from scheduler.domain.errors import InvalidInputError
+from simulations.bench.generate.command import Hardness, generate
 
 command = typer.Typer(help="Measure headrace on this machine, against a named peer in the same run.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -39,11 +41,33 @@ def supply(rows: Annotated[int, typer.Option(min=1000, help="offers over all clo
 
 
 @command.command("placement")
-def placement(as_json: Json = False) -> None:
-    """Plan the demo's fleet from nothing, with reasons; the peer is greedy cheapest-first on the same snapshot."""
+def placement(
+    size: Annotated[list[str] | None, typer.Option(help="CLOUDSxCLUSTERSxDEPLOYMENTS of a generated problem; repeatable")] = None,
+    profile: Annotated[Hardness, typer.Option(help="of the generated problems")] = Hardness.HARD,
+    seconds: Annotated[list[float] | None, typer.Option(min=0.1, help="time limit of a solve, 60 if left out; repeatable")] = None,
+    growth: Annotated[bool, typer.Option("--growth", help="also time and gap against size, by the first time limit")] = False,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    data: Annotated[Path | None, typer.Option(help="folder with catalog, traffic and egress, instead of what ships with headrace")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="no nodes and replicas yet")] = False,
+    as_json: Json = False,
+) -> None:
+    """Plan the demo's fleet, and generated ones of any size; the peer is greedy cheapest-first on the same snapshot."""
+    from simulations.bench import levels
+    from simulations.bench.generate.profile import PROFILES, Request
     from simulations.bench.placement import placement
 
-    _show(asyncio.run(placement()), as_json)
+    try:
+        requests = [Request(*levels.size_of(each), seed, PROFILES[profile.value], data, fresh) for each in size or ()]
+        limits = seconds or [60.0]
+        figures: dict[str, Any] = {"demo": asyncio.run(placement())}
+        if requests:
+            figures["levels"] = levels.levels(requests, limits)
+        if growth:
+            base = requests[0] if requests else Request(*levels.USUAL, seed, PROFILES[profile.value], data, fresh)
+            figures["growth"] = levels.growth(base, limits[0])
+    except InvalidInputError as error:
+        raise typer.BadParameter(str(error)) from error
+    _show(figures, as_json)
 
 
 @command.command("performance")
@@ -101,5 +125,14 @@ def _show(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures))
         return
-    for name, value in figures.items():
+    for name, value in _flat(figures):
         typer.echo(f"{name:32} {value}")
+
+
+def _flat(figures: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every figure with the names that lead to it."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}, ")
+        else:
+            yield f"{before}{name}", value

@@ -14,6 +14,8 @@ from scheduler.optimizer import SolveSettings, check, solve
 from scheduler.optimizer.greedy import greedy
 from scheduler.optimizer.objective import cost_terms
 from scheduler.optimizer.problem import build
+from scheduler.optimizer.search import greedy_solution
+from scheduler.optimizer.solve import to_target
 from tests.builders import NOW, cluster, deployment, node, offer, replica, shape, world
 
 PLACES = (("aws", "us-east-1", "US"), ("gcp", "europe-west4", "NL"), ("azure", "eastus", "US"))
@@ -123,3 +125,20 @@ def test_never_dearer_than_greedy_where_greedy_meets_everything(snapshot: Snapsh
         enough = all(sum(c for (name, _, _), c in replicas.items() if name == d.id) >= d.min_replicas for d in snapshot.deployments)
         greedy_cost = sum(term.micro_usd_per_h for term in cost_terms(problem, replicas, nodes))
         assert not enough or target.objective_micro_usd_per_h <= greedy_cost * (1 + 1e-4) + 10
+
+
+@given(fleets())
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_greedy_keeps_every_limit_and_declares_what_it_does_not_serve(snapshot: Snapshot) -> None:
+    problem = build(snapshot)
+    solution = greedy_solution(problem)
+    violations = check(snapshot, to_target(solution, 0))
+    assert {violation.rule for violation in violations} <= {"survivability", "spread", "spot_loss_share", "spot_ceiling", "min_replicas"}
+    for each in snapshot.deployments:
+        count = sum(count for (name, _, _), count in solution.replicas.items() if name == each.id)
+        above = any(broken.rule == "spot_ceiling" and broken.subject == each.id for broken in violations)
+        # The ceiling is judged against the least count that was promised; only a fleet without that much room stays below it.
+        assert not above or count < each.min_replicas
+    assert all(0 < solution.replicas[option.key] <= option.most for option in problem.options if option.key in solution.replicas)
+    again = greedy_solution(build(snapshot))
+    assert (again.replicas, again.nodes, again.routed) == (solution.replicas, solution.nodes, solution.routed)
