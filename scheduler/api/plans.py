@@ -9,16 +9,18 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query
 
 from scheduler.api.auth import Operator, Viewer
-from scheduler.api.schema import FleetIn
+from scheduler.api.schema import PreviewIn
 from scheduler.api.services import Services, Use
 from scheduler.api.workload import checked
 from scheduler.control.decide import Decision, decide
+from scheduler.control.suppose import suppose
 from scheduler.domain.errors import ConflictError, InfeasibleError
 from scheduler.domain.lifecycle import ClusterState, PlanState
 from scheduler.domain.plan import Binding, Move, Plan, Reason, Unmet, Violation
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Workload
 from scheduler.domain.units import per_month, usd
+from scheduler.optimizer import Comparison
 from scheduler.planner import PlanContext
 
 router = APIRouter(prefix="/v1", tags=["plans"])
@@ -31,6 +33,7 @@ class Preview:
     Attributes:
         stored: True where the plan may be applied by its id (a preview of the fleet as declared).
         conflicts, remedies: why not everything can be met, and what would resolve it.
+        what_if: the answer to what-if questions, beside the world as it is; the plan is that of the changed world. None without any.
     """
 
     plan: Plan
@@ -40,11 +43,12 @@ class Preview:
     conflicts: list[str]
     remedies: list[str]
     violations: list[Violation]
+    what_if: Comparison | None = None
 
 
 @router.post("/plans/preview")
-async def preview(key: Viewer, use: Use, document: Annotated[FleetIn | None, Body()] = None) -> Preview:
-    """Solve now. With a document: what it would change, without storing anything. Without: a plan that can be applied."""
+async def preview(key: Viewer, use: Use, document: Annotated[PreviewIn | None, Body()] = None) -> Preview:
+    """Solve now. With a document or what-if questions: what they would change, without storing anything. Without: a plan to apply."""
     now = use.clock()
     if document is None:
         snapshot = await use.snapshot(now)
@@ -54,6 +58,9 @@ async def preview(key: Viewer, use: Use, document: Annotated[FleetIn | None, Bod
         snapshot = with_declared(await use.snapshot(now, joining), declaration.workload)
     moves = (await use.stores.fleet.fleet()).moves
     context = PlanContext(f"p{now:%y%m%d%H%M%S%f}"[:17], now, 0, "preview" if document is None else "what-if of a document")
+    if document is not None and document.what_if:
+        supposed = await asyncio.to_thread(suppose, snapshot, document.what_if, moves, context, use.solving)
+        return tell(supposed.decision, stored=False, comparison=supposed.comparison)
     decision = await asyncio.to_thread(decide, snapshot, moves, context, use.solving)
     stored = document is None and key.role == "operator" and not decision.violations and not decision.empty
     if stored:
@@ -61,7 +68,7 @@ async def preview(key: Viewer, use: Use, document: Annotated[FleetIn | None, Bod
     return tell(decision, stored=stored)
 
 
-def tell(decision: Decision, *, stored: bool) -> Preview:
+def tell(decision: Decision, *, stored: bool, comparison: Comparison | None = None) -> Preview:
     """A decision as the API answers it."""
     plan, conflict = decision.plan, decision.conflict
     return Preview(
@@ -72,6 +79,7 @@ def tell(decision: Decision, *, stored: bool) -> Preview:
         conflicts=list(conflict.conflicts) if conflict else [],
         remedies=list(conflict.remedies) if conflict else [],
         violations=list(decision.violations),
+        what_if=comparison,
     )
 
 

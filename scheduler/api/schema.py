@@ -209,6 +209,12 @@ class FleetIn(Strict):
     external_endpoints: list[ExternalEndpointIn] = []
 
 
+class PreviewIn(FleetIn):
+    """What a preview is asked: a fleet file's parts to be declared, and what-if questions, applied in order."""
+
+    what_if: Annotated[list[Annotated[str, Field(max_length=300)]], Field(max_length=20)] = []
+
+
 def parse_fleet(document: object) -> FleetIn:
     """Check a document's form.
 
@@ -262,7 +268,8 @@ def field_path(location: tuple[str | int, ...]) -> str:
 
 
 def _known_fields() -> list[str]:
-    models = (FleetIn, ClusterIn, ModelIn, ShapeIn, DeploymentIn, DemandIn, SloIn, RulesIn, DisruptionIn, PriceIn, AliasIn, TenantIn)
+    parts = (ClusterIn, ModelIn, ShapeIn, DeploymentIn, DemandIn, SloIn, RulesIn, DisruptionIn, PriceIn, AliasIn, TenantIn)
+    models: tuple[type[BaseModel], ...] = (PreviewIn, *parts)
     return sorted({name for model in models for name in model.model_fields})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,10 @@ import typer
 from rich.table import Table
 
 from scheduler.cli.client import call, note, out, show_json
+from scheduler.cli.comparison import WhatIf, show_comparison, show_conflict
 from scheduler.domain.errors import InvalidInputError
+from scheduler.domain.plan import Target
+from scheduler.domain.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from scheduler.optimizer import SolveSettings
@@ -34,11 +38,13 @@ def optimize(
     plan: Annotated[Path | None, typer.Option(help="write the plan document here")] = None,
     certificate: Annotated[Path | None, typer.Option(help="write the multipliers that prove the bound, for headrace verify")] = None,
     export: Annotated[Path | None, typer.Option(help="write the running control plane's fleet as a problem document, and stop")] = None,
+    what_if: WhatIf = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON schema of problem documents, and stop")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan document.")] = False,
 ) -> None:
     """Solve a placement problem: placement, cost by term, proven bound, and what the independent checker says.
 
+    With ``--what-if`` the plan is that of the changed problem, told beside the unchanged one, solved with the same settings.
     Exit code 1 where demand stays unmet or a rule is broken, 2 where the document is wrong.
     """
     try:
@@ -50,7 +56,7 @@ def optimize(
             from scheduler.optimizer import SolveSettings
 
             settings = SolveSettings(time_limit_s=time_limit_s, seed=seed, explain=explain)
-            _finish(_solved(problem, settings, certificate), plan, as_json)
+            _finish(_solved(problem, settings, certificate, what_if or []), plan, as_json)
         else:
             raise InvalidInputError("PROBLEM", None, "missing", "Name a problem document, or use --export or --schema.")
     except InvalidInputError as error:
@@ -74,17 +80,17 @@ def _export(path: Path) -> None:
     note.print(f"{len(snapshot.deployments)} deployments, {len(snapshot.clusters)} clusters, {len(snapshot.offers)} offers: {path}")
 
 
-def _solved(path: Path, settings: SolveSettings, certificate: Path | None) -> dict[str, Any]:
+def _solved(path: Path, settings: SolveSettings, certificate: Path | None, questions: list[str]) -> dict[str, Any]:
     """Read, solve, check; the plan document. With a certificate the fleet is decomposed, whatever its size."""
     from scheduler.api.plan_document import plan_document
     from scheduler.bootstrap.problem_file import read_problem, write_file
-    from scheduler.optimizer import check, solve, solve_large, with_modelled_shapes
+    from scheduler.optimizer import check, solve, solve_large, what_if, with_modelled_shapes
 
     began = perf_counter()
     problem = read_problem(path)
     if problem.objective != "cost":
         raise InvalidInputError("settings.objective", problem.objective, "is not what this version minimises", "Use cost.")
-    snapshot = with_modelled_shapes(problem.snapshot)
+    snapshot = with_modelled_shapes(what_if(problem.snapshot, questions))
     read = perf_counter()
     if certificate is not None:
         target, decomposed = solve_large(snapshot, settings)
@@ -95,7 +101,28 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None) -> di
     violations = check(snapshot, target)
     done = perf_counter()
     times = {"read": round((read - began) * 1000), "solve": round((solved - read) * 1000), "check": round((done - solved) * 1000)}
-    return plan_document(target, violations, times)
+    document = plan_document(target, violations, times)
+    if not questions:
+        return document
+    # Both in the same way: whole or decomposed, within the same limits.
+    unchanged, quiet = with_modelled_shapes(problem.snapshot), replace(settings, explain=False)
+    unchanged_target = solve(unchanged, quiet) if certificate is None else solve_large(unchanged, quiet)[0]
+    return document | _compared(questions, (unchanged_target, target), snapshot, settings)
+
+
+def _compared(questions: list[str], targets: tuple[Target, Target], changed: Snapshot, settings: SolveSettings) -> dict[str, Any]:
+    """What the questions change, and why not everything can be met after them."""
+    from scheduler.optimizer import compare, conflict
+
+    before, after = targets
+    # Finding a conflict re-solves the whole as one program, which is only for fleets of that size.
+    small = len(changed.deployments) * len(changed.offers) <= settings.whole_max
+    found = conflict(changed, after, settings) if after.unmet and small else None
+    return {
+        "what_if": asdict(compare(questions, before, after)),
+        "conflicts": list(found.conflicts) if found else [],
+        "remedies": list(found.remedies) if found else [],
+    }
 
 
 def _finish(document: dict[str, Any], plan: Path | None, as_json: bool) -> None:
@@ -109,6 +136,9 @@ def _finish(document: dict[str, Any], plan: Path | None, as_json: bool) -> None:
 
 
 def _show(document: dict[str, Any]) -> None:
+    if "what_if" in document:
+        show_comparison(document["what_if"])
+        show_conflict(document)
     table = Table("deployment", "shape", "cluster", "offer", "replicas")
     for each in document["placements"][:SHOWN]:
         table.add_row(each["deployment"], each["shape"], each["cluster"], each["offer_id"], str(each["replicas"]))

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from scheduler.cli.client import ApiError, answers, call, note, out, read_document, show_json
+from scheduler.cli.comparison import WhatIf, show_comparison, show_conflict
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 File = Annotated[Path | None, typer.Option("-f", "--file", help="fleet file, YAML or TOML")]
@@ -26,31 +27,47 @@ def add_to(app: typer.Typer) -> None:
     app.command("explain")(explain)
 
 
-def plan(file: File = None, as_json: Json = False) -> None:
+def plan(file: File = None, what_if: WhatIf = None, as_json: Json = False) -> None:
     """Show what would change, with cost per month before and after and the reasons. Changes nothing.
+
+    With ``--what-if`` the answer stands beside the best plan of the world as it is, solved with the same settings: "lose provider:aws"
+    (or region:, zone:, cluster:), "price h100 +20%", "quota aws/default/us-east-1 +8", "stock aws/default =0", "demand chat x2",
+    "without chat: survivability".
 
     Where no control plane runs, a fleet file is planned in this process, against the configured feeds (by default the bundled,
     dated list prices).
     """
     document = read_document(file) if file else None
+    questions = what_if or []
     if document is not None and not answers():
         note.print("no control plane runs here: planning against the configured feeds, by default the bundled list prices")
-        preview = _offline(document)
+        preview = _offline(document, questions)
     else:
-        preview = call("POST", "/v1/plans/preview", body=document)
+        preview = call("POST", "/v1/plans/preview", body=_asked(document, questions))
     show_json(preview) if as_json else _show(preview)
     if preview["conflicts"]:
         raise typer.Exit(1)
 
 
-def _offline(document: Any) -> Any:
+def _asked(document: Any, questions: list[str]) -> Any:
+    """The body of a preview. What is no fleet file at all goes as it is, for the control plane to say what is wrong with it."""
+    if not questions or not isinstance(document, dict | None):
+        return document
+    return {**(document or {}), "what_if": questions}
+
+
+def _offline(document: Any, questions: list[str]) -> Any:
     from scheduler.bootstrap.offline import offline_preview
     from scheduler.bootstrap.settings import load_settings
 
-    return asyncio.run(offline_preview(document, load_settings(None)))
+    return asyncio.run(offline_preview(document, load_settings(None), questions))
 
 
 def _show(preview: dict[str, Any]) -> None:
+    if preview["what_if"] is not None:
+        show_comparison(preview["what_if"])
+        show_conflict(preview)
+        return
     shown = preview["plan"]
     target = shown["target"]
     if not shown["moves"] and not shown["releases"]:
@@ -73,10 +90,7 @@ def _show(preview: dict[str, Any]) -> None:
     for reason in target["reasons"]:
         if reason["verdict"] == "chosen":
             out.print(f"  [bold]{reason['deployment']}[/bold] on {reason['offer_id']}: {reason['text']}")
-    for text in preview["conflicts"]:
-        out.print(f"[red]conflict[/red] {text}")
-    for text in preview["remedies"]:
-        out.print(f"[yellow]remedy[/yellow] {text}")
+    show_conflict(preview)
     if preview["stored"]:
         out.print(f"apply it with: headrace apply {shown['id']}")
 

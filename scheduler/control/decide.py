@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scheduler.domain.errors import InfeasibleError
 from scheduler.domain.fleet import Replica, pool_id
 from scheduler.domain.lifecycle import NODE_USABLE, REPLICA_ENDED, ReplicaState
 from scheduler.domain.plan import Move, Placement, Plan, PoolTarget, Target, Violation
 from scheduler.domain.snapshot import Snapshot
-from scheduler.optimizer import SolveSettings, check, conflict, solve, with_modelled_shapes
+from scheduler.optimizer import SolveSettings, check, conflict, solve_next, with_modelled_shapes
 from scheduler.planner import PlanContext, PlanSettings, decision_view, make_plan
+
+if TYPE_CHECKING:
+    from scheduler.optimizer.decompose.solve import Decomposed
 
 NOT_A_NEED = frozenset({"availability", "cost", "bound", "quota", "reservation"})
 """Rules that limit what may be bought; breaking one with what already runs is no reason to move."""
@@ -26,12 +30,14 @@ class Decision:
         snapshot: what it was decided on, modelled shapes included.
         violations: what the independent checker found; a plan with any is never applied.
         conflict: why not everything can be met, None where it can.
+        solved: what the next decision on a large fleet starts from, None where it starts from nothing.
     """
 
     plan: Plan
     snapshot: Snapshot
     violations: tuple[Violation, ...]
     conflict: InfeasibleError | None
+    solved: Decomposed | None = None
 
     @property
     def empty(self) -> bool:
@@ -44,15 +50,16 @@ def decide(
     context: PlanContext,
     solving: SolveSettings | None = None,
     planning: PlanSettings | None = None,
+    last: Decomposed | None = None,
 ) -> Decision:
-    """Solve, check, plan and judge."""
+    """Solve, check, plan and judge. ``last`` is the last decision's ``solved``."""
     view = decision_view(with_modelled_shapes(snapshot), moves)
-    target = solve(view, solving)
+    target, solved = solve_next(view, solving, last)
     violations = check(view, target)
     needs = (*context.needs, *needs_of(view))
     judged = PlanContext(context.plan_id, context.now, context.epoch, context.trigger, needs)
     plan = make_plan(view, target, judged, planning)
-    return Decision(plan, view, violations, conflict(view, target, solving) if target.unmet else None)
+    return Decision(plan, view, violations, conflict(view, target, solving) if target.unmet else None, solved)
 
 
 def needs_of(view: Snapshot) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
 from scheduler.control.decide import Decision, decide
 from scheduler.control.errands import Errands
-from scheduler.control.triggers import misfit, standing, trouble, why
+from scheduler.control.triggers import PERIODIC, misfit, standing, trouble, why
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ConflictError, FencedError, IllegalTransitionError
 from scheduler.domain.events import Event, EventKind
@@ -34,6 +34,9 @@ from scheduler.inventory.evidence import MEMORY, Place, launch_budget, learned
 from scheduler.optimizer import SolveSettings, with_modelled_shapes
 from scheduler.planner import PlanContext, PlanSettings, decision_view
 from scheduler.reconciler import Executor, Outcome, ReconcileSettings, Sight, Step, TerminateNode, absorb, accept, step
+
+if TYPE_CHECKING:
+    from scheduler.optimizer.decompose.solve import Decomposed
 
 log = structlog.get_logger(__name__)
 
@@ -119,6 +122,7 @@ class ControlLoop:
         self._trouble: Hashable | None = None
         self._decided_at: datetime | None = None
         self._last_plan = ""
+        self._solved: Decomposed | None = None
         self._proposed: Hashable | None = None
         self._stale = False
         self._failures = 0
@@ -318,8 +322,11 @@ class ControlLoop:
         snapshot = await self._world.snapshot(now)
         self._prices = {offer.id: offer.price_micro_usd_per_h for offer in snapshot.offers}
         context = PlanContext(f"p{now:%y%m%d%H%M%S}{snapshot.version % 1000:03d}", now, self._epoch, trigger)
-        solving = asyncio.to_thread(decide, snapshot, fleet.moves, context, self._settings.solving, self._settings.planning)
+        # Trouble is answered from the last decision; prices alone are looked at from nothing, for they may want a different whole.
+        last = None if trigger == PERIODIC else self._solved
+        solving = asyncio.to_thread(decide, snapshot, fleet.moves, context, self._settings.solving, self._settings.planning, last)
         decision = await self._while_leading(solving)
+        self._solved = decision.solved
         plan = decision.plan
         log.info("plan_decided", plan=plan.id, trigger=trigger, moves=len(plan.moves), releases=len(plan.releases), gap=plan.target.gap,
                  solve_ms=plan.target.solve_ms, gate=plan.gate.text)  # fmt: skip

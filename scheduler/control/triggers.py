@@ -11,6 +11,8 @@ from scheduler.domain.plan import Plan
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Fleet
 
+PERIODIC = "periodic optimisation"
+
 
 def trouble(view: Snapshot) -> Hashable:
     """Whatever must be answered at once, even while another plan is being applied."""
@@ -39,7 +41,7 @@ def why(before: Hashable | None, after: Snapshot, *, periodic: bool) -> str:
     closed = [cluster.id for cluster in after.clusters if cluster.schedulability.value != "open" or cluster.state.value == "lost"]
     if closed and before is not None:
         return f"cluster {closed[0]} changed"
-    return "periodic optimisation" if periodic else "start" if before is None else "the fleet or the demand changed"
+    return PERIODIC if periodic else "start" if before is None else "the fleet or the demand changed"
 
 
 def misfit(fleet: Fleet, plan: Plan) -> str:

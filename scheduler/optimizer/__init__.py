@@ -4,9 +4,22 @@ A pure stage: a ``Snapshot`` goes in, a ``Target`` comes out. It knows nothing o
 """
 
 from scheduler.optimizer.check import check
+from scheduler.optimizer.compare import Comparison, compare
 from scheduler.optimizer.conflict import conflict
 from scheduler.optimizer.search import SolveSettings
 from scheduler.optimizer.shapes import with_modelled_shapes
-from scheduler.optimizer.solve import solve, solve_large
+from scheduler.optimizer.solve import solve, solve_large, solve_next
+from scheduler.optimizer.whatif import what_if
 
-__all__ = ["SolveSettings", "check", "conflict", "solve", "solve_large", "with_modelled_shapes"]
+__all__ = [
+    "Comparison",
+    "SolveSettings",
+    "check",
+    "compare",
+    "conflict",
+    "solve",
+    "solve_large",
+    "solve_next",
+    "what_if",
+    "with_modelled_shapes",
+]

@@ -6,6 +6,7 @@ has no part in it. What is still on at the end conflicts, and without any one of
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 
 from scheduler.domain.errors import InfeasibleError
@@ -28,12 +29,18 @@ def conflict(snapshot: Snapshot, target: Target, settings: SolveSettings | None 
     short = sorted({unmet.deployment for unmet in target.unmet} - flexible)
     conflicts: list[str] = []
     remedies: list[str] = []
+    large = len(snapshot.deployments) * len(snapshot.offers) > settings.whole_max
     for name in short:
         deployment = next(d for d in snapshot.deployments if d.id == name)
-        rules = _minimal(snapshot, deployment, settings)
+        # In a large fleet the question is asked of the deployment alone; what the others take is then said, not solved.
+        asked = replace(snapshot, deployments=(deployment,)) if large else snapshot
+        if large and _met(_solve(asked, deployment, set(), settings), deployment):
+            conflicts.append(f"{name}: alone it could be served; more important deployments leave too little of what it may use")
+            continue
+        rules = _minimal(asked, deployment, settings)
         text = ", ".join(_tell(deployment, rule) for rule in rules) if rules else "no offer in any open cluster serves it at all"
         conflicts.append(f"{name}: {text}")
-        remedies += _remedies(snapshot, deployment, rules, settings)
+        remedies += _remedies(asked, deployment, rules, settings)
     return InfeasibleError(conflicts, remedies) if conflicts else None
 
 
@@ -80,17 +87,22 @@ def _solve(snapshot: Snapshot, deployment: Deployment, off: set[str], settings: 
     return solve_problem(reduce(build(_relaxed(snapshot, deployment, off))), settings)
 
 
-def _relaxed(snapshot: Snapshot, deployment: Deployment, off: set[str]) -> Snapshot:
+def relaxed(deployment: Deployment, off: Set[str]) -> Deployment:
+    """The deployment without these of its rules, named as in ``rules_of``."""
     default = PlacementRules()
     rules = replace(deployment.rules, **{name: getattr(default, name) for name in off if name in PlacementRules.__dataclass_fields__})
     demand = tuple(replace(d, jurisdictions=()) for d in deployment.demand) if "demand residency" in off else deployment.demand
-    changed = replace(
+    return replace(
         deployment,
         rules=rules,
         demand=demand,
         budget_micro_usd_per_h=None if "budget" in off else deployment.budget_micro_usd_per_h,
         max_replicas=max(1000, deployment.max_replicas) if "max_replicas" in off else deployment.max_replicas,
     )
+
+
+def _relaxed(snapshot: Snapshot, deployment: Deployment, off: set[str]) -> Snapshot:
+    changed = relaxed(deployment, off)
     caps = {key: LaunchCap(UNCAPPED, 0.0, "what-if") for key in snapshot.caps} if STOCK in off else snapshot.caps
     return replace(
         snapshot,

@@ -41,7 +41,7 @@ class SolveSettings:
     time_limit_s: float = 30.0
     seed: int = 1
     rounds: int = 40
-    whole_max: int = 4_000
+    whole_max: int = 10_000
     explain: bool = True
     exact_reasons: int = 3
     max_bindings: int = 6

@@ -40,15 +40,43 @@ def solve(snapshot: Snapshot, settings: SolveSettings | None = None) -> Target:
 def solve_large(snapshot: Snapshot, settings: SolveSettings) -> tuple[Target, Decomposed]:
     """By decomposition, whatever the size; also what the next decision, or a certificate of the bound, is made from."""
     # Compiled code is loaded only where a fleet needs it.
-    from scheduler.optimizer.decompose.explain import bindings_of, reasons_of
-    from scheduler.optimizer.decompose.solve import as_solution, decompose
+    from scheduler.optimizer.decompose.solve import decompose
 
     started = perf_counter()
     solved = decompose(snapshot, settings)
+    return _told(solved, settings, started), solved
+
+
+def solve_next(snapshot: Snapshot, settings: SolveSettings | None, last: Decomposed | None) -> tuple[Target, Decomposed | None]:
+    """The decision after ``last``: a large fleet keeps its place but for what a change touches, unless that would cost too much.
+
+    What is returned beside the target is the next call's ``last``; None where the fleet is small and nothing is worth keeping.
+    """
+    settings = settings or SolveSettings()
+    if len(snapshot.deployments) * len(snapshot.offers) <= settings.whole_max:
+        return solve(snapshot, settings), None
+    if last is not None:
+        from scheduler.optimizer.decompose.again import again
+
+        started = perf_counter()
+        solved = again(last, snapshot)
+        if solved.complete and solved.assembly.holds() and solved.gap <= max(DRIFT_GAP_MIN, last.gap + DRIFT_MAX):
+            return _told(solved, settings, started), solved
+    return solve_large(snapshot, settings)
+
+
+DRIFT_GAP_MIN, DRIFT_MAX = 0.02, 0.01
+"""A decision made from the last one may be so much further from its bound before the whole is solved anew."""
+
+
+def _told(solved: Decomposed, settings: SolveSettings, started: float) -> Target:
+    from scheduler.optimizer.decompose.explain import bindings_of, reasons_of
+    from scheduler.optimizer.decompose.solve import as_solution
+
     target = to_target(as_solution(solved), round((perf_counter() - started) * 1000))
     if settings.explain:
         target = replace(target, reasons=reasons_of(solved, target, settings), bindings=bindings_of(solved, settings))
-    return target, solved
+    return target
 
 
 def to_target(solution: Solution, solve_ms: int) -> Target:

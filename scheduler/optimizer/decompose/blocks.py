@@ -5,7 +5,9 @@ What couples deployments (nodes, stock, quotas, reservations) is not here; it re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -93,6 +95,9 @@ class Block:
     weights: list[Floats] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        best = self.rows[self.covering].max(axis=1, initial=0.0)
+        needs = self.wish[self.covering]
+        self.replicas = max((math.ceil(need / most) for need, most in zip(needs, best, strict=True) if most > EPSILON), default=1)
         self.mixed = len(self.classes) > 1 and not uniform(self.rates)
         count = self.rows.shape[1]
         losses = [family.domain for family in self.families] or [np.zeros(count, np.int64)]
@@ -110,6 +115,12 @@ class Block:
         self.a, self.e, self.b, self.flags = strengthen(rows, elastic, wish, covering, extra)
         self.g = np.array([self.give_up])
         self.needed = _needed(self.rows, self.wish, self.covering, self.columns, self.deployment.max_replicas)
+
+    def beside(self, columns: Columns) -> Block:
+        """The same question with other costs or less room; what has been learned is kept."""
+        other = copy(self)
+        other.columns = columns
+        return other
 
     def learn(self, x: Ints) -> bool:
         """Add rows that this answer (int64 [kind]) breaks and the question does not know yet; True where there were any.

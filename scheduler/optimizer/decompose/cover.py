@@ -20,6 +20,8 @@ from scheduler.optimizer.decompose.arrays import EPSILON, Floats, Ints
 
 PIVOTS_MAX = 800
 DEPTH_MAX = 40
+CRUMB = 1e-7
+"""A share of a wish below this is rounding, not giving up."""
 SLACK = 1_000_000
 """Labels from here on are slacks of columns; below, multipliers of rows."""
 
@@ -376,5 +378,7 @@ def _finish(a: Floats, e: Floats, b: Floats, own: int, c: Floats, g: Floats, x: 
         if needed <= 1.0 + 1e-9 and g[k] * needed < best:
             best, which, share = g[k] * needed, k, min(1.0, needed)
     if which >= 0:
+        if share < CRUMB:
+            return cost, y
         y[which] = share
     return cost + best, y

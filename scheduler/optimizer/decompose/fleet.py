@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -125,13 +125,18 @@ class Places:
         return mask & ~self.any_of("place", tuple(demand.far)) if demand.far else mask
 
 
-def fleet_arrays(snapshot: Snapshot) -> FleetArrays:
-    """Derive pools, limits and blocks from a snapshot."""
-    pools = tuple(pool for pool in pools_of(snapshot) if pool.max_nodes > 0)
+def fleet_arrays(snapshot: Snapshot, before: FleetArrays | None = None) -> FleetArrays:
+    """Derive pools, limits and blocks from a snapshot.
+
+    With the arrays of an earlier snapshot, pools keep their places (one that is gone holds no node any more), and a block of a
+    deployment that has not changed, nor anything about its pools or what runs of it, is taken over as it is.
+    """
+    pools = _pools(snapshot, before)
     places = Places(snapshot, pools)
     models = {model.id: model for model in snapshot.models}
     running = running_replicas(snapshot)
     builder = _Builder(snapshot, places, running)
+    kept = _kept(snapshot, pools, before, running) if before is not None else {}
     return FleetArrays(
         snapshot=snapshot,
         pools=pools,
@@ -139,8 +144,75 @@ def fleet_arrays(snapshot: Snapshot) -> FleetArrays:
         price=np.array([pool.price / MICRO for pool in pools]),
         most=np.array([pool.max_nodes for pool in pools], np.float64),
         limits=tuple(_limits(snapshot, pools)),
-        blocks=tuple(builder.block(deployment, models[deployment.model]) for deployment in snapshot.deployments),
+        blocks=tuple(kept.get(d.id) or builder.block(d, models[d.model]) for d in snapshot.deployments),
     )
+
+
+def _pools(snapshot: Snapshot, before: FleetArrays | None) -> tuple[Pool, ...]:
+    now = {pool.id: pool for pool in pools_of(snapshot) if pool.max_nodes > 0}
+    if before is None:
+        return tuple(now.values())
+    stay = [now.pop(pool.id) if pool.id in now else replace(pool, existing=0, max_nodes=0) for pool in before.pools]
+    return (*stay, *now.values())
+
+
+def _kept(snapshot: Snapshot, pools: tuple[Pool, ...], before: FleetArrays, running: dict[tuple[str, str, str], int]) -> dict[str, Block]:
+    """Blocks of ``before`` that hold as they are, or with other costs and less room in some pools."""
+    old = before.snapshot
+    if len(pools) > len(before.pools) or (snapshot.models, snapshot.shapes, snapshot.latency_ms) != (
+        old.models,
+        old.shapes,
+        old.latency_ms,
+    ):
+        return {}
+    if any(
+        new.max_nodes > was.max_nodes or (_closed(new) != _closed(was) and new.max_nodes)
+        for was, new in zip(before.pools, pools, strict=True)
+    ):
+        return {}
+    changed = np.array([not _alike(was, new) for was, new in zip(before.pools, pools, strict=True)], np.bool_)
+    wanted = {deployment.id: deployment for deployment in snapshot.deployments}
+    ran, runs = _by_deployment(running_replicas(old)), _by_deployment(running)
+    models = {model.id: model for model in snapshot.models}
+    kept: dict[str, Block] = {}
+    for block in before.blocks:
+        name, touched = block.deployment.id, changed[block.columns.pool]
+        if wanted.get(name) != block.deployment or ran.get(name) != runs.get(name):
+            continue
+        if not touched.any():
+            kept[name] = block
+        elif block.deployment.budget_micro_usd_per_h is None:
+            kept[name] = block.beside(_refreshed(snapshot, models[block.deployment.model], block, pools, np.flatnonzero(touched)))
+    return kept
+
+
+def _by_deployment(counts: dict[tuple[str, str, str], int]) -> dict[str, dict[tuple[str, str, str], int]]:
+    found: dict[str, dict[tuple[str, str, str], int]] = defaultdict(dict)
+    for key, count in counts.items():
+        found[key[0]][key] = count
+    return found
+
+
+def _closed(pool: Pool) -> tuple[Schedulability, ClusterState]:
+    return pool.cluster.schedulability, pool.cluster.state
+
+
+def _alike(old: Pool, new: Pool) -> bool:
+    """Nothing about the pool that a block's columns are made of has changed."""
+    return (old.max_nodes, old.list_price, old.offer.launch_s) == (new.max_nodes, new.list_price, new.offer.launch_s)
+
+
+def _refreshed(snapshot: Snapshot, model: Model, block: Block, pools: tuple[Pool, ...], touched: Ints) -> Columns:
+    """The block's columns with the costs and the room of their pools as they are now."""
+    columns = block.columns
+    start, most = columns.start.copy(), columns.most.copy()
+    for column in touched.tolist():
+        pool, shape = pools[columns.pool[column]], block.shapes[columns.shape[column]]
+        slots = pool.max_nodes // shape.nodes * (pool.offer.instance_type.accelerator_count // shape.accelerators_per_node)
+        most[column] = min(most[column], slots)
+        if not columns.kept[column]:
+            start[column] = start_cost(snapshot, model, pool, shape) / MICRO
+    return replace(columns, start=start, most=most)
 
 
 def _limits(snapshot: Snapshot, pools: Sequence[Pool]) -> list[Limit]:

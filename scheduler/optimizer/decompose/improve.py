@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +12,14 @@ from scheduler.optimizer.decompose.assemble import TASTES, Assembly, Taste, inse
 from scheduler.optimizer.decompose.fleet import FleetArrays
 from scheduler.optimizer.decompose.master import Known
 from scheduler.optimizer.decompose.merge import MergeLimits, merge
-from scheduler.optimizer.decompose.price import best_answer, cost_at
+from scheduler.optimizer.decompose.price import Answer, best_answer, cost_at
 
 NOISE = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.2)
 """Relative spreads of prices at which blocks are asked for other answers."""
 
+TRIES = 5
+IDLE_MAX, WORTH = 4, 1e-5
+"""So many rounds in a row that gain less than this share end the search."""
 ANSWERS_EACH = 15
 """Answers of a block, on the average, that take part in the first merge."""
 
@@ -41,18 +44,36 @@ class Budget:
         return self.until_s - self.clock()
 
 
-def construct(fleet: FleetArrays, prices: Floats) -> Assembly:
-    """A first fleet: what runs and may stay, then the dearest wishes first, each where it is best beside those before."""
-    assembly, waiting = Assembly(fleet), []
-    for index in sorted(range(len(fleet.blocks)), key=lambda index: -fleet.blocks[index].give_up):
-        answer = staying(fleet.blocks[index])
-        if answer is not None:
+def construct(fleet: FleetArrays, prices: Floats, mix: Sequence[tuple[float, int, Answer]] = ()) -> Assembly:
+    """A first fleet: the largest shares of a mix, or else what runs and may stay; then the dearest wishes, each where it is best
+    beside those before. Whoever finds no place that way is placed before all others in another try."""
+    first = [(index, answer) for _, index, answer in sorted(mix, key=lambda each: -each[0])]
+    if not mix:
+        first = [(index, answer) for index, block in enumerate(fleet.blocks) if (answer := staying(block)) is not None]
+        first.sort(key=lambda each: -fleet.blocks[each[0]].give_up)
+    best, ahead = None, list[int]()
+    for _ in range(TRIES if mix else 1):
+        found = _placed(fleet, prices, first, ahead)
+        best = found if best is None or found.cost() < best.cost() else best
+        homeless = [index for index, answer in enumerate(found.answers) if answer is not None and answer.given_up > 0]
+        if not homeless or set(homeless) <= set(ahead):
+            break
+        ahead += [index for index in homeless if index not in ahead]
+    assert best is not None
+    return best
+
+
+def _placed(fleet: FleetArrays, prices: Floats, first: Sequence[tuple[int, Answer]], ahead: Sequence[int]) -> Assembly:
+    assembly = Assembly(fleet)
+    for index in ahead:
+        assembly.put(index, insert(assembly, index, prices, Taste(0.6, 0.2)))
+    for index, answer in first:
+        if assembly.answers[index] is None and answer.given_up == 0:
             assembly.put(index, answer)
-            if assembly.holds():
-                continue
-            assembly.take(index)
-        waiting.append(index)
-    for index in waiting:
+            if not assembly.holds():
+                assembly.take(index)
+    waiting = [index for index, answer in enumerate(assembly.answers) if answer is None]
+    for index in sorted(waiting, key=lambda index: -fleet.blocks[index].give_up):
         assembly.put(index, insert(assembly, index, prices, Taste(0.6, 0.2)))
     return assembly
 
@@ -74,8 +95,10 @@ def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, star
         if answer is not None:
             known.add(index, answer)
     slack, answers = 0.1 * bound / max(1, len(fleet.blocks)), len(fleet.blocks) * ANSWERS_EACH
+    idle = 0
     for round_ in range(budget.rounds_max):
-        if budget.left_s <= 0 or best.cost() - bound <= budget.gap * best.cost():
+        before = best.cost()
+        if budget.left_s <= 0 or before - bound <= budget.gap * before or idle >= IDLE_MAX:
             break
         for spread in NOISE * (2 if round_ == 0 else 1):
             if budget.left_s > 0:
@@ -94,4 +117,5 @@ def improve(fleet: FleetArrays, known: Known, prices: Floats, bound: float, star
                     known.add(index, answer)
                 if trial.cost() < best.cost() and trial.holds():
                     best = trial
+        idle = idle + 1 if before - best.cost() <= WORTH * before else 0
     return best

@@ -15,7 +15,7 @@ blocks; an answer that is cheaper than its block's best known one enters. Any k,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -28,8 +28,17 @@ from scheduler.optimizer.decompose.fleet import FleetArrays
 from scheduler.optimizer.decompose.price import Answer, best_answer, cost_at
 
 NODES = 2_000
+SOFTER = 0.05
+"""Giving up costs the master this share of its price, for the sake of its numbers; the search for whole nodes knows the whole."""
+SPREADS = 6
+FEW = 6
+"""Blocks of more replicas get a twentieth of the search: their relaxation is tight, and their search long."""
 SMOOTHING = 0.5
 """Prices asked are half the best ones so far, half the master's: the master alone swings."""
+
+ROUND = 1e-7
+STILL = 1e-5
+"""A round that makes the mix cheaper by less than this share gains nothing."""
 
 Late: TypeAlias = Callable[[], bool]
 
@@ -85,16 +94,26 @@ def cost_of(block: Block, answer: Answer, prices: Floats) -> float:
     return answer.own_cost + float((block.columns.accelerators[columns] * prices[block.columns.pool[columns]]) @ answer.counts)
 
 
-def ask(fleet: FleetArrays, prices: Floats, known: Known, nodes: int = NODES) -> tuple[float, int]:
-    """Every block's best answer at these prices; returns (sum of their lower bounds, how many answers are new)."""
-    total, new = 0.0, 0
+def ask(
+    fleet: FleetArrays, prices: Floats, known: Known, nodes: int = NODES, certain: Mapping[int, float] | None = None
+) -> tuple[Floats, int]:
+    """Every block's best answer at these prices; returns (their lower bounds float64 [block], how many answers are new).
+
+    Args:
+        certain: bounds of blocks that need not be asked, since neither they nor their prices have changed.
+    """
+    bounds, new = np.zeros(len(fleet.blocks)), 0
     for index, block in enumerate(fleet.blocks):
+        if certain is not None and index in certain:
+            bounds[index] = certain[index]
+            continue
         least = min((cost_of(block, answer, prices) for answer in known.answers[index].values()), default=np.inf)
-        bound, answer = best_answer(block, cost_at(block, prices), least * (1 - 1e-7), nodes)
-        total += min(bound, least)
+        worth = nodes if block.replicas <= FEW else max(50, nodes // 20)
+        bound, answer = best_answer(block, cost_at(block, prices), least * (1 - 1e-7), worth)
+        bounds[index] = min(bound, least)
         if answer is not None:
             new += known.add(index, answer)
-    return total, new
+    return bounds, new
 
 
 @dataclass
@@ -115,10 +134,12 @@ class Master:
             for pool, units in zip(limit.pools, limit.units, strict=True):
                 self._drawn.setdefault(int(pool), []).append((index, float(units)))
         self.taken = [0] * len(fleet.blocks)
+        self._shares: list[tuple[int, Answer, mathopt.Variable]] = []
+        self.mix: list[tuple[float, int, Answer]] = []
         for block, row in zip(fleet.blocks, self._whole, strict=True):
             nothing = model.add_variable(lb=0.0)
             row.set_coefficient(nothing, 1.0)
-            model.objective.set_linear_coefficient(nothing, block.give_up)
+            model.objective.set_linear_coefficient(nothing, block.give_up * SOFTER)
         self._solver = mathopt.IncrementalSolver(model, mathopt.SolverType.GLOP)
 
     def learn(self, known: Known) -> None:
@@ -130,6 +151,7 @@ class Master:
 
     def _add(self, index: int, answer: Answer) -> None:
         block, share = self.fleet.blocks[index], self.model.add_variable(lb=0.0)
+        self._shares.append((index, answer, share))
         self._whole[index].set_coefficient(share, 1.0)
         for pool, used in usage(block, answer).items():
             self._pools[pool].set_coefficient(share, used)
@@ -138,10 +160,16 @@ class Master:
                 row.set_coefficient(share, row.get_coefficient(share) + units * used / self.fleet.size[pool])
         self.model.objective.set_linear_coefficient(share, cost_of(block, answer, self.fleet.price / self.fleet.size))
 
-    def solve(self) -> tuple[float, Scarcity]:
-        """(cost of the best mix, scarcity at it)."""
+    def solve(self) -> tuple[float, Scarcity] | None:
+        """(cost of the best mix, scarcity at it); None where the solver lost its way twice."""
         result = self._solver.solve()
-        duals = result.dual_values()
+        if not result.has_dual_feasible_solution():
+            self._solver = mathopt.IncrementalSolver(self.model, mathopt.SolverType.GLOP)
+            result = self._solver.solve()
+            if not result.has_dual_feasible_solution():
+                return None
+        values, duals = result.variable_values(), result.dual_values()
+        self.mix = [(value, index, answer) for index, answer, share in self._shares if (value := values[share]) > ROUND]
         pools = np.array([max(0.0, -duals[row]) for row in self._pools]) * self.fleet.size
         limits = np.array([max(0.0, -duals[row]) for row in self._limits])
         return result.objective_value(), Scarcity(pools, limits)
@@ -158,12 +186,13 @@ def usage(block: Block, answer: Answer) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class Bounded:
-    """What column generation leaves: the best scarcity, the bound it proves, and the answers met on the way."""
+    """What column generation leaves: the best scarcity, the bound it proves, and the last mix as (share, block, answer)."""
 
     scarcity: Scarcity
     bound: float
     mixed: float
     rounds: int
+    mix: list[tuple[float, int, Answer]]
 
 
 def generate(fleet: FleetArrays, known: Known, start: Scarcity, late: Late, *, gap: float = 2e-4, rounds_max: int = 60) -> Bounded:
@@ -171,29 +200,33 @@ def generate(fleet: FleetArrays, known: Known, start: Scarcity, late: Late, *, g
     center, bound = start, -np.inf
     for _ in range(2):
         asked = center.prices(fleet)
-        total, _ = ask(fleet, asked, known)
-        bound = max(bound, total - center.held(fleet))
+        bounds, _ = ask(fleet, asked, known)
+        bound = max(bound, float(bounds.sum()) - center.held(fleet))
         _spread(fleet, known, asked)
-    master, mixed, stale, rounds = Master(fleet), np.inf, 0, 0
+    master, mixed, stale, still, rounds = Master(fleet), np.inf, 0, 0, 0
     while rounds < rounds_max:
         rounds += 1
         master.learn(known)
-        mixed, found = master.solve()
+        answer = master.solve()
+        if answer is None:
+            break
+        still = still + 1 if mixed - answer[0] <= STILL * abs(answer[0]) else 0
+        mixed, found = answer
         asked_at = center.towards(found, SMOOTHING if stale < 3 else 1.0)
-        total, new = ask(fleet, asked_at.prices(fleet), known)
-        value = total - asked_at.held(fleet)
+        bounds, new = ask(fleet, asked_at.prices(fleet), known)
+        value = float(bounds.sum()) - asked_at.held(fleet)
         if value > bound:
             bound, center = value, asked_at
         stale = 0 if new else stale + 1
-        if mixed - bound <= gap * abs(mixed) or stale > 4 or late():
+        if mixed - bound <= gap * abs(mixed) or stale > 2 or still > 5 or late():
             break
-    return Bounded(center, bound, mixed, rounds)
+    return Bounded(center, bound, mixed, rounds, master.mix)
 
 
 def _spread(fleet: FleetArrays, known: Known, prices: Floats) -> None:
     """Answers for when the favourites are full: raise the price of whatever is overbooked, again and again."""
     prices = prices.copy()
-    for _ in range(6):
+    for _ in range(SPREADS):
         used = np.zeros(len(fleet.pools))
         for block, answers in zip(fleet.blocks, known.answers, strict=True):
             best = min(answers.values(), key=lambda answer: cost_of(block, answer, prices), default=None)
@@ -202,5 +235,5 @@ def _spread(fleet: FleetArrays, known: Known, prices: Floats) -> None:
         over = used / np.maximum(fleet.size * fleet.most, 1e-9)
         if not (over > 1.0).any():
             return
-        prices = prices * np.where(over > 1.0, np.minimum(2.0, np.sqrt(over)) * 1.05, 1.0)
+        prices = prices * np.where(over > 1.0, np.minimum(3.0, np.sqrt(over)) * 1.05, 1.0)
         ask(fleet, prices, known, nodes=50)

@@ -20,7 +20,7 @@ from scheduler.optimizer.problem import Option, Problem, running_replicas
 from scheduler.optimizer.search import Solution, SolveSettings
 from scheduler.optimizer.transport import routing
 
-BOUND_SHARE = 0.3
+BOUND_SHARE = 0.45
 """Of the time limit, most that the bound may take."""
 LAST_NODES = 20_000
 SAFETY = 1e-9
@@ -32,15 +32,27 @@ class Decomposed:
     """A solved fleet, with what the next solve starts from.
 
     Attributes:
-        bound: USD/h. times_s: by phase.
+        bounds: float64 [block] USD/h, each block's least cost at the prices. bound: USD/h of the whole. times_s: by phase.
     """
 
     fleet: FleetArrays
     known: Known
     scarcity: Scarcity
     assembly: Assembly
+    bounds: Floats
     bound: float
     times_s: dict[str, float]
+
+    @property
+    def gap(self) -> float:
+        """(cost - bound) / cost."""
+        cost = self.assembly.cost()
+        return (cost - self.bound) / cost if cost > 0 else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """True where nobody's wish is given up, not even in part."""
+        return all(answer is not None and answer.given_up == 0 for answer in self.assembly.answers)
 
     @property
     def prices(self) -> Floats:
@@ -58,18 +70,23 @@ def decompose(snapshot: Snapshot, settings: SolveSettings) -> Decomposed:
     fleet = fleet_arrays(snapshot)
     known = Known.of(fleet)
     phases.end("build")
+    early = construct(fleet, fleet.price / fleet.size)
+    for index, answer in enumerate(early.answers):
+        if answer is not None:
+            known.add(index, answer)
+    phases.end("start")
     late_s = phases.began + BOUND_SHARE * settings.time_limit_s
     found = generate(fleet, known, Scarcity.none(fleet), lambda: perf_counter() > late_s, gap=min(2e-4, settings.relative_gap))
     prices = found.scarcity.prices(fleet)
-    total, _ = ask(fleet, prices, known, LAST_NODES)
-    bound = max(0.0, max(found.bound, total - found.scarcity.held(fleet)) * (1 - SAFETY))
+    bounds, _ = ask(fleet, prices, known, LAST_NODES)
+    bound = max(0.0, max(found.bound, float(bounds.sum()) - found.scarcity.held(fleet)) * (1 - SAFETY))
     phases.end("bound")
-    first = construct(fleet, prices)
+    first = min(early, construct(fleet, prices, found.mix), key=Assembly.cost)
     phases.end("construct")
     budget = Budget(perf_counter, phases.began + settings.time_limit_s, settings.relative_gap, settings.rounds)
     assembly = improve(fleet, known, prices, bound, first, budget, settings.seed)
     phases.end("improve")
-    return Decomposed(fleet, known, found.scarcity, assembly, min(bound, assembly.cost()), phases.times_s)
+    return Decomposed(fleet, known, found.scarcity, assembly, bounds, min(bound, assembly.cost()), phases.times_s)
 
 
 class _Phases:

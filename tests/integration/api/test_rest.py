@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from scheduler.api.placement_document import problem_of
-from scheduler.domain.lifecycle import PlanState, Schedulability
+from scheduler.domain.lifecycle import ClusterState, PlanState, Schedulability
 from scheduler.domain.stores import Workload
 from scheduler.domain.usage import NodeUsage, TokenUsage
 from scheduler.domain.workload import PriceBook
@@ -70,6 +70,34 @@ async def test_a_preview_of_a_document_shows_cost_and_stores_nothing(door: Door,
     assert told["usd_per_month_after"] == pytest.approx(0.5 * 730 * 2)
     assert not await door.store.plans.plans(5)
     assert (await api.get("/v1/deployments/new")).status_code == 404
+
+
+async def test_a_what_if_stands_beside_the_present_world_and_stores_nothing(door: Door, api: httpx2.AsyncClient) -> None:
+    told = (await api.post("/v1/plans/preview", json={"what_if": ["lose provider:aws"]})).json()
+    answer = told["what_if"]
+    assert (told["stored"], told["violations"], told["conflicts"]) == (False, [], [])
+    assert answer["text"].startswith("lose provider:aws: costs $0.2")
+    assert answer["cost_after_micro_usd_per_h"] > answer["cost_before_micro_usd_per_h"]
+    assert [(each["cluster"], each["before"], each["after"]) for each in answer["shifts"]] == [
+        ("aws-us-east-1", 1, 0),
+        ("gcp-europe-west4", 0, 1),
+    ]
+    assert not await door.store.plans.plans(5)
+    assert {each.state for each in (await door.store.fleet.fleet()).clusters} == {ClusterState.READY}
+    async with door.client(peer="10.0.0.9", host="headrace.example", key=await door.key("viewer")) as viewer:
+        asked = {"deployments": [GOOD], "what_if": ["lose provider:aws", "lose provider:gcp"]}
+        lost = (await viewer.post("/v1/plans/preview", json=asked)).json()
+    assert "these deployments cannot be met: chat, new" in lost["what_if"]["text"]
+    assert [text.split(":")[0] for text in lost["conflicts"]] == ["chat", "new"]
+    assert (await api.get("/v1/deployments/new")).status_code == 404
+
+
+async def test_a_what_if_that_names_nothing_is_refused_with_what_was_meant(api: httpx2.AsyncClient) -> None:
+    told = await api.post("/v1/plans/preview", json={"what_if": ["demand * x2", "lose cluster:aws-us-east-2"]})
+    error = told.json()["errors"][0]
+    assert (told.status_code, error["field"], error["value"]) == (422, "what_if[1]", "lose cluster:aws-us-east-2")
+    assert error["remedy"] == "Did you mean aws-us-east-1?"
+    assert (await api.post("/v1/plans/preview", json={"whatif": []})).json()["errors"][0]["remedy"] == "Did you mean what_if?"
 
 
 async def test_a_preview_can_be_applied_once_and_then_no_more(door: Door, api: httpx2.AsyncClient) -> None:

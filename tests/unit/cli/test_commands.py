@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -79,3 +80,26 @@ def test_a_wrong_fleet_file_lists_every_wrong_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [("simulate", "list"), ("--version",)])
 def test_quick_answers(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert headrace(*arguments, data_dir=tmp_path).returncode == 0
+
+
+def test_a_what_if_is_answered_without_a_control_plane(tmp_path: Path) -> None:
+    example = str(Path(__file__).parents[3] / "docs" / "fleet.yaml")
+    done = headrace("plan", "-f", example, "--what-if", "price l4 +20%", "--what-if", "lose provider:aws", "--json", data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)["what_if"]
+    assert answer["questions"] == ["price l4 +20%", "lose provider:aws"]
+    assert answer["cost_after_micro_usd_per_h"] > answer["cost_before_micro_usd_per_h"] > 0
+    assert {each["cluster"]: each["after"] for each in answer["shifts"]}["aws-virginia"] == 0
+    short = headrace("plan", "-f", example, "--what-if", "lose provider:gcp", "--what-if", "lose provider:azure", data_dir=tmp_path)
+    assert short.returncode == 1
+    assert "these deployments cannot be met: assistant" in short.stdout
+    assert "conflict assistant:" in short.stdout
+    assert "remedy assistant:" in short.stdout
+
+
+def test_a_what_if_about_nothing_there_says_what_was_meant(tmp_path: Path) -> None:
+    example = str(Path(__file__).parents[3] / "docs" / "fleet.yaml")
+    done = headrace("plan", "-f", example, "--what-if", "lose provider:awz", data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "what_if[0]" in done.stderr
+    assert "Did you mean aws?" in done.stderr

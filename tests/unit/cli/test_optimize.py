@@ -72,3 +72,20 @@ def test_a_generated_problem_is_written_with_its_figures(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stderr)["median_replicas"] >= 1
     assert headrace("bench", "generate", *size, data_dir=tmp_path).stdout == file.read_text()
+
+
+def test_a_what_if_tells_both_problems_side_by_side(tmp_path: Path) -> None:
+    done = headrace("optimize", str(EXAMPLE), "--what-if", "demand * +10%", "--json", data_dir=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["cost"]["total_micro_usd_per_h"] == told["what_if"]["cost_after_micro_usd_per_h"]
+    assert (told["violations"], told["conflicts"], told["what_if"]["questions"]) == ([], [], ["demand * +10%"])
+    plain = json.loads(headrace("optimize", str(EXAMPLE), "--json", data_dir=tmp_path).stdout)
+    assert plain["cost"]["total_micro_usd_per_h"] == told["what_if"]["cost_before_micro_usd_per_h"]
+    assert "what_if" not in plain
+
+
+def test_a_what_if_that_is_none_ends_with_two(tmp_path: Path) -> None:
+    done = headrace("optimize", str(EXAMPLE), "--what-if", "loose provider:aws", data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Write lose provider:NAME" in done.stderr
