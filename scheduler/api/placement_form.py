@@ -263,7 +263,7 @@ class DeploymentDoc(Part):
 
 
 class EndpointDoc(Part):
-    """Someone else's endpoint, paid per token."""
+    """Someone else's endpoint, paid per token; a plan takes it by slices, each of which counts as a replica."""
 
     id: Id
     model: Id
@@ -271,6 +271,7 @@ class EndpointDoc(Part):
     jurisdiction: Country = ""
     price: PriceDoc
     tokens_per_s_max: Rate | None = None
+    slice_tokens_per_s: Rate = 100.0
 
 
 class EgressDoc(Part):

@@ -48,6 +48,9 @@ def optimize(
     Exit code 1 where demand stays unmet or a rule is broken, 2 where the document is wrong.
     """
     try:
+        if what_if and (schema or export is not None):
+            remedy = "Export first, then ask of the file: headrace optimize FILE --what-if ..."
+            raise InvalidInputError("--what-if", what_if[0], f"asks nothing of {'--schema' if schema else '--export'}", remedy)
         if schema:
             show_json(_schema())
         elif export is not None:
@@ -84,13 +87,14 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None, quest
     """Read, solve, check; the plan document. With a certificate the fleet is decomposed, whatever its size."""
     from scheduler.api.plan_document import plan_document
     from scheduler.bootstrap.problem_file import read_problem, write_file
-    from scheduler.optimizer import check, solve, solve_large, what_if, with_modelled_shapes
+    from scheduler.optimizer import check, solve, solve_large, what_if, with_endpoints, with_modelled_shapes
 
     began = perf_counter()
     problem = read_problem(path)
     if problem.objective != "cost":
         raise InvalidInputError("settings.objective", problem.objective, "is not what this version minimises", "Use cost.")
-    snapshot = with_modelled_shapes(what_if(problem.snapshot, questions))
+    unchanged = with_endpoints(with_modelled_shapes(problem.snapshot))
+    snapshot = what_if(unchanged, questions)
     read = perf_counter()
     if certificate is not None:
         target, decomposed = solve_large(snapshot, settings)
@@ -105,7 +109,7 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None, quest
     if not questions:
         return document
     # Both in the same way: whole or decomposed, within the same limits.
-    unchanged, quiet = with_modelled_shapes(problem.snapshot), replace(settings, explain=False)
+    quiet = replace(settings, explain=False)
     unchanged_target = solve(unchanged, quiet) if certificate is None else solve_large(unchanged, quiet)[0]
     return document | _compared(questions, (unchanged_target, target), snapshot, settings)
 

@@ -259,7 +259,11 @@ class ModelAlias:
 
 @dataclass(frozen=True, slots=True)
 class ExternalEndpoint:
-    """Someone else's endpoint, paid per token; elastic overflow that needs no nodes."""
+    """Someone else's endpoint, paid per token; elastic overflow that needs no nodes.
+
+    Attributes:
+        max_tokens_per_s: output tokens; None where it states none. slice_tokens_per_s: what a plan counts as one replica there.
+    """
 
     id: str
     model: str
@@ -267,6 +271,7 @@ class ExternalEndpoint:
     jurisdiction: str
     price: PriceBook
     max_tokens_per_s: float | None = None
+    slice_tokens_per_s: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,8 +125,29 @@ def _costs(judged: Judged) -> Iterator[Violation]:
         offer = judged.offer(pool)
         if offer is not None and pool.price_micro_usd_per_h != offer.price_micro_usd_per_h:
             yield Violation("cost", pool.pool, f"priced at {pool.price_micro_usd_per_h}, the offer says {offer.price_micro_usd_per_h}")
+    stated = {term.name: term.micro_usd_per_h for term in judged.target.terms}
+    moves = _moves(judged)
+    if stated and stated.get("moves", 0) != moves:
+        yield Violation("cost", "moves", f"stated as {stated.get('moves', 0)}, starts come to {moves} micro-USD/h")
     total = sum(term.micro_usd_per_h for term in judged.target.terms)
     if total != judged.target.objective_micro_usd_per_h:
         yield Violation("cost", "objective", f"terms sum to {total}, the objective says {judged.target.objective_micro_usd_per_h}")
     if judged.target.bound_micro_usd_per_h > judged.target.objective_micro_usd_per_h:
         yield Violation("bound", "objective", "the lower bound exceeds the cost")
+
+
+def _moves(judged: Judged) -> int:
+    """Starts of replicas beyond those that run: node time while they launch and load, and their weights moved; micro-USD/h, amortised."""
+    snapshot, running, total = judged.snapshot, _running(judged), 0
+    weights = {model.id: model.weights_gib for model in snapshot.models}
+    for placement in judged.target.placements:
+        started = placement.replicas - running.get((placement.deployment, placement.pool, placement.shape), 0)
+        offer, shape, pool = judged.offer(placement), judged.shapes[placement.shape], judged.pools.get(placement.pool)
+        if started <= 0 or offer is None or pool is None:
+            continue
+        share = shape.nodes if shape.nodes > 1 else shape.accelerators_per_node / offer.instance_type.accelerator_count
+        paid = pool.price_micro_usd_per_h * share * (offer.launch_s + shape.start_s) / 3600
+        there = f"{offer.provider}:{offer.region}"
+        moved = min((price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == there), default=0)
+        total += started * round((paid + moved * weights.get(shape.model, 0.0)) / snapshot.amortisation_h)
+    return total

@@ -22,9 +22,6 @@ from scheduler.optimizer.rules import rejected, rejection
 UNCAPPED = 64
 """Most nodes launched from one offer without evidence of stock; the snapshot normally carries a tighter cap."""
 
-AMORTISATION_H = 24.0
-"""Horizon over which the one-off cost of a move is spread."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -344,4 +341,4 @@ def start_cost(snapshot: Snapshot, model: Model, pool: Pool, shape: EngineShape)
     there = f"{pool.offer.provider}:{pool.offer.region}"
     prices = [price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == there]
     egress = min(prices) * model.weights_gib if prices else 0.0
-    return round((paid + egress) / AMORTISATION_H)
+    return round((paid + egress) / snapshot.amortisation_h)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scheduler.verifier.endpoints import endpoint, with_endpoints
 from scheduler.verifier.reading import BadDocumentError, Fields, parse, read_all
 from scheduler.verifier.workload import deployment, model, shape
 from scheduler.verifier.world import Cluster, InstanceType, Node, Offer, Quota, Replica, Reservation, World
@@ -45,11 +46,12 @@ def read_problem(text: str) -> World:
         deployments=tuple(read_all(fields, "deployments", deployment)),
         egress=dict(read_all(fields, "egress_micro_usd_per_gb", lambda r: ((r.text("from"), r.text("to")), r.integer("micro_usd_per_gb")))),
         latency=dict(read_all(fields, "latency_ms", lambda r: ((r.text("origin"), r.text("place")), r.integer("ms")))),
-        endpoints=len(read_all(fields, "endpoints", _endpoint)),
     )
+    endpoints = read_all(fields, "endpoints", endpoint)
     fields.done()
-    _consistent(world)
-    return world
+    whole = with_endpoints(world, endpoints)
+    _consistent(whole)
+    return whole
 
 
 def _consistent(world: World) -> None:
@@ -181,8 +183,3 @@ def _node(row: Fields, kinds: dict[str, InstanceType]) -> Node:
 def _replica(row: Fields) -> Replica:
     row.ignore("id", "cluster")
     return Replica(row.text("deployment"), row.text("shape"), row.texts("nodes"), row.choice("state", REPLICA_STATES, "ready"))
-
-
-def _endpoint(row: Fields) -> str:
-    row.ignore("model", "url", "jurisdiction", "price", "tokens_per_s_max", "max_tokens_per_s")
-    return row.text("id")

@@ -230,4 +230,3 @@ class World:
     deployments: tuple[Deployment, ...]
     egress: Mapping[tuple[str, str], int]
     latency: Mapping[tuple[str, str], int]
-    endpoints: int

@@ -159,11 +159,12 @@ def _pools(snapshot: Snapshot, before: FleetArrays | None) -> tuple[Pool, ...]:
 def _kept(snapshot: Snapshot, pools: tuple[Pool, ...], before: FleetArrays, running: dict[tuple[str, str, str], int]) -> dict[str, Block]:
     """Blocks of ``before`` that hold as they are, or with other costs and less room in some pools."""
     old = before.snapshot
-    if len(pools) > len(before.pools) or (snapshot.models, snapshot.shapes, snapshot.latency_ms) != (
-        old.models,
-        old.shapes,
-        old.latency_ms,
-    ):
+    if len(pools) > len(before.pools) or (
+        snapshot.models,
+        snapshot.shapes,
+        snapshot.latency_ms,
+        snapshot.amortisation_h,
+    ) != (old.models, old.shapes, old.latency_ms, old.amortisation_h):
         return {}
     if any(
         new.max_nodes > was.max_nodes or (_closed(new) != _closed(was) and new.max_nodes)
