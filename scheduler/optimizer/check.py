@@ -127,8 +127,8 @@ def _costs(judged: Judged) -> Iterator[Violation]:
             yield Violation("cost", pool.pool, f"priced at {pool.price_micro_usd_per_h}, the offer says {offer.price_micro_usd_per_h}")
     stated = {term.name: term.micro_usd_per_h for term in judged.target.terms}
     moves = _moves(judged)
-    if stated and stated.get("moves", 0) != moves:
-        yield Violation("cost", "moves", f"stated as {stated.get('moves', 0)}, starts come to {moves} micro-USD/h")
+    if stated.get("moves", moves) != moves:
+        yield Violation("cost", "moves", f"stated as {stated['moves']}, starts come to {moves} micro-USD/h")
     total = sum(term.micro_usd_per_h for term in judged.target.terms)
     if total != judged.target.objective_micro_usd_per_h:
         yield Violation("cost", "objective", f"terms sum to {total}, the objective says {judged.target.objective_micro_usd_per_h}")
