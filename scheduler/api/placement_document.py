@@ -21,6 +21,7 @@ from scheduler.domain.workload import (
     Model,
     PlacementRules,
     PriceBook,
+    Robust,
     Slo,
     Spread,
     Survivability,
@@ -68,6 +69,7 @@ def problem_of(text: str | bytes) -> PlacementProblem:
         egress_micro_usd_per_gb={(each.source, each.to): each.micro_usd_per_gb for each in doc.egress_micro_usd_per_gb},
         latency_ms={(each.origin, each.place): each.ms for each in doc.latency_ms},
         amortisation_h=doc.settings.amortisation_h,
+        robust=Robust(**doc.settings.robust.model_dump()),
     )
     return PlacementProblem(snapshot, doc.settings.objective, doc.about)
 
@@ -121,6 +123,7 @@ def _rules(each: form.RulesDoc) -> PlacementRules:
         **lists,
         spot_ceiling=each.spot_ceiling,
         spot_loss_share=each.spot_loss_share,
+        stockout_share=each.stockout_share,
         survivability=Survivability(**each.survivability.model_dump()) if each.survivability else None,
         spread=Spread(**each.spread.model_dump()) if each.spread else None,
     )

@@ -20,7 +20,8 @@ P = TypeVar("P", bound=form.Part)
 def document_of(problem: PlacementProblem) -> dict[str, Any]:
     """The document, as values that JSON has; parts without entries are left out."""
     snapshot = problem.snapshot
-    settings = form.SettingsDoc(objective=problem.objective, amortisation_h=snapshot.amortisation_h)
+    robust = _told(form.RobustDoc, snapshot.robust)
+    settings = form.SettingsDoc(objective=problem.objective, amortisation_h=snapshot.amortisation_h, robust=robust)
     doc = form.ProblemDoc(
         format="headrace-problem",
         version=1,

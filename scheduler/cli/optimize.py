@@ -90,13 +90,13 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None, quest
     """Read, solve, check; the plan document. With a certificate the fleet is decomposed, whatever its size."""
     from scheduler.api.plan_document import plan_document
     from scheduler.bootstrap.problem_file import read_problem, write_file
-    from scheduler.optimizer import check, compare, solve, solve_large, what_if, with_endpoints, with_modelled_shapes
+    from scheduler.optimizer import check, compare, solve, solve_large, what_if, with_endpoints, with_modelled_shapes, with_robust
 
     began = perf_counter()
     problem = read_problem(path)
     if problem.objective != "cost":
         raise InvalidInputError("settings.objective", problem.objective, "is not what this version minimises", "Use cost.")
-    unchanged = with_endpoints(with_modelled_shapes(problem.snapshot))
+    unchanged = with_endpoints(with_robust(with_modelled_shapes(problem.snapshot)))
     snapshot = what_if(unchanged, questions)
     read = perf_counter()
     if certificate is not None:

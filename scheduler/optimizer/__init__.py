@@ -7,6 +7,7 @@ from scheduler.optimizer.check import check
 from scheduler.optimizer.compare import Comparison, compare
 from scheduler.optimizer.conflict import conflict
 from scheduler.optimizer.endpoints import with_endpoints
+from scheduler.optimizer.robust import with_robust
 from scheduler.optimizer.search import SolveSettings
 from scheduler.optimizer.shapes import with_modelled_shapes
 from scheduler.optimizer.solve import solve, solve_large, solve_next
@@ -24,4 +25,5 @@ __all__ = [
     "what_if",
     "with_endpoints",
     "with_modelled_shapes",
+    "with_robust",
 ]

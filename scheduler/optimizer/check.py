@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scheduler.domain.lifecycle import NODE_USABLE, REPLICA_ENDED, ClusterState, ReplicaState, Schedulability
+from scheduler.domain.lifecycle import ClusterState, Schedulability
 from scheduler.domain.offer import CapacityType, Offer, Quota
 from scheduler.domain.plan import Target, Violation
 from scheduler.domain.snapshot import Snapshot
@@ -97,7 +97,7 @@ def _reservations(judged: Judged) -> Iterator[Violation]:
 
 
 def _clusters(judged: Judged) -> Iterator[Violation]:
-    running = _running(judged)
+    running = judged.running
     for placement in judged.target.placements:
         cluster = judged.clusters[placement.cluster]
         now = running.get((placement.deployment, placement.pool, placement.shape), 0)
@@ -108,16 +108,6 @@ def _clusters(judged: Judged) -> Iterator[Violation]:
         closed = cluster.schedulability is Schedulability.CORDONED or cluster.state is ClusterState.SUSPECT
         if closed and placement.replicas > now:
             yield Violation("cluster", cluster.id, f"{placement.deployment} grows from {now} to {placement.replicas} on a closed cluster")
-
-
-def _running(judged: Judged) -> dict[tuple[str, str, str], int]:
-    leaving = REPLICA_ENDED | {ReplicaState.DRAINING, ReplicaState.STOPPING}
-    usable = {node.id: node for node in judged.snapshot.nodes if node.state in NODE_USABLE}
-    counts: dict[tuple[str, str, str], int] = defaultdict(int)
-    for replica in judged.snapshot.replicas:
-        if replica.state not in leaving and all(node in usable for node in replica.nodes):
-            counts[replica.deployment, usable[replica.nodes[0]].pool, replica.shape] += 1
-    return counts
 
 
 def _costs(judged: Judged) -> Iterator[Violation]:
@@ -138,7 +128,7 @@ def _costs(judged: Judged) -> Iterator[Violation]:
 
 def _moves(judged: Judged) -> int:
     """Starts of replicas beyond those that run: node time while they launch and load, and their weights moved; micro-USD/h, amortised."""
-    snapshot, running, total = judged.snapshot, _running(judged), 0
+    snapshot, running, total = judged.snapshot, judged.running, 0
     weights = {model.id: model.weights_gib for model in snapshot.models}
     for placement in judged.target.placements:
         started = placement.replicas - running.get((placement.deployment, placement.pool, placement.shape), 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from scheduler.verifier.endpoints import endpoint, with_endpoints
 from scheduler.verifier.reading import BadDocumentError, Fields, parse, read_all
-from scheduler.verifier.workload import deployment, model, shape
+from scheduler.verifier.workload import deployment, model, shape, withstanding
 from scheduler.verifier.world import Cluster, InstanceType, Node, Offer, Quota, Replica, Reservation, World
 
 CAPACITY_TYPES = ("on-demand", "spot", "reserved", "capacity-block")
@@ -25,6 +25,9 @@ def read_problem(text: str) -> World:
     settings = fields.part("settings")
     objective = settings.choice("objective", ("cost", "margin"), "cost")
     amortisation_h = settings.number("amortisation_h", 24.0, least=1e-6)
+    robust = settings.part("robust")
+    stockout_share, growth = robust.number("stockout_share", 0.0), robust.number("demand_growth", 0.0)
+    robust.done()
     settings.done()
     taken_at = fields.time("taken_at")
     if taken_at is None:
@@ -43,7 +46,7 @@ def read_problem(text: str) -> World:
         replicas=tuple(read_all(fields, "replicas", _replica)),
         weights_gib=weights_gib,
         shapes=tuple(read_all(fields, "shapes", shape)),
-        deployments=tuple(read_all(fields, "deployments", deployment)),
+        deployments=tuple(withstanding(each, stockout_share, growth) for each in read_all(fields, "deployments", deployment)),
         egress=dict(read_all(fields, "egress_micro_usd_per_gb", lambda r: ((r.text("from"), r.text("to")), r.integer("micro_usd_per_gb")))),
         latency=dict(read_all(fields, "latency_ms", lambda r: ((r.text("origin"), r.text("place")), r.integer("ms")))),
     )
