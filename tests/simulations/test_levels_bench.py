@@ -25,6 +25,7 @@ def test_a_small_problem_is_solved_judged_and_compared() -> None:
     assert 0 < solved["verified_bound_usd_per_h"] <= solved["usd_per_h"]
     assert 0 <= solved["gap"] < 1
     assert solved["cost_ratio_to_peer"] > 0
+    assert 0 < solved["online"]["p50_ms"] <= solved["online"]["p99_ms"]
     assert set(solved["times_s"]) == {"build", "start", "bound", "construct", "improve"}
 
 
