@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import statistics
 import sys
@@ -24,13 +23,14 @@ from scheduler.api.placement_write import text_of
 from scheduler.api.plan_document import plan_document
 from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.plan import Target
+from scheduler.domain.snapshot import Snapshot
 from scheduler.optimizer import SolveSettings, check, solve_large
-from scheduler.optimizer.decompose.online import Standby
 from scheduler.optimizer.decompose.solve import Decomposed
 from scheduler.optimizer.problem import build
 from scheduler.optimizer.search import greedy_solution
 from scheduler.optimizer.solve import to_target
 from scheduler.verifier import verify
+from simulations.bench.changes import changes, online
 from simulations.bench.generate.assemble import generate
 from simulations.bench.generate.profile import Request
 
@@ -43,9 +43,6 @@ USUAL = (18, 87, 1000)
 SIZE = re.compile(r"(\d+)x(\d+)x(\d+)")
 SMALLEST, LARGEST = (3, 3, 1), (36, 870, 5000)
 """Clouds, clusters and deployments that the generator can make."""
-
-QUESTIONS = 300
-"""Deployments that are placed online."""
 
 STATUS = Path("/proc/self/status")
 T = TypeVar("T")
@@ -146,21 +143,12 @@ def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Docum
     timing = {"solve_s": round(solve_s, 2), "times_s": times_s, "check_s": round(check_s, 2), "peak_resident_mib": peak}
     plan = json.dumps(plan_document(target, violations, {"solve": target.solve_ms}))
     documents = Documents(plan, json.dumps(solved.certificate.as_document()))
-    return _figures(target) | {"violations": len(violations)} | timing | {"online": _online(solved, seed)}, documents
+    return _figures(target) | {"violations": len(violations)} | timing | _afterwards(snapshot, target, solved, seed), documents
 
 
-def _online(solved: Decomposed, seed: int) -> dict[str, Any]:
-    """One deployment at a time beside the decided fleet: in turn a new one like another, and a known one with half as much more demand."""
-    standby, draw, spent_ms = Standby.after(solved), random.Random(seed), []  # noqa: S311
-    for number in range(QUESTIONS):
-        known = draw.choice(solved.fleet.snapshot.deployments)
-        more = tuple(replace(each, tokens_per_s=each.tokens_per_s * 1.5) for each in known.demand)
-        asked = replace(known, id=f"new-{number}") if number % 2 else replace(known, demand=more)
-        began = time.perf_counter()
-        standby.place(asked)
-        spent_ms.append((time.perf_counter() - began) * 1000)
-    cuts = statistics.quantiles(spent_ms, n=100)
-    return {"questions": QUESTIONS, "p50_ms": round(cuts[49], 2), "p99_ms": round(cuts[98], 2)}
+def _afterwards(snapshot: Snapshot, target: Target, solved: Decomposed, seed: int) -> dict[str, Any]:
+    """What is asked of a fleet once it is decided."""
+    return {"changes": changes(snapshot, target, solved, seed), "online": online(solved, seed)}
 
 
 def _figures(target: Target) -> dict[str, Any]:

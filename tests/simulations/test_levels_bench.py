@@ -26,6 +26,8 @@ def test_a_small_problem_is_solved_judged_and_compared() -> None:
     assert 0 <= solved["gap"] < 1
     assert solved["cost_ratio_to_peer"] > 0
     assert 0 < solved["online"]["p50_ms"] <= solved["online"]["p99_ms"]
+    assert set(solved["changes"]) == {"price", "demand", "stockout", "lost cluster"}
+    assert all(each["violations"] == 0 for each in solved["changes"].values())
     assert set(solved["times_s"]) == {"build", "start", "bound", "construct", "improve"}
 
 
