@@ -80,6 +80,7 @@ class Services:
     Attributes:
         snapshot: assembles the present snapshot. epoch: the leader epoch of this process, 0 where it does not lead.
         facts: what this process is (version, role, what is simulated), shown by /v1/status.
+        sign_client: the token of a client key, from its id, its tenant and the present; None where no edge takes keys.
     """
 
     stores: Stores
@@ -89,6 +90,7 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     solving: SolveSettings = field(default_factory=SolveSettings)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    sign_client: Callable[[str, str, datetime], str] | None = None
 
 
 def services(request: Request) -> Services:
