@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -64,6 +65,63 @@ def _bootstrap(door: FrontDoor) -> dict[str, Any]:
             "cds_config": _source(door.directory, "cds.json"),
         },
     }
+
+
+@dataclass(frozen=True, slots=True)
+class XdsSource:
+    """Where a remote front door asks for its configuration.
+
+    Attributes:
+        servers: ``host:port`` of each control plane; only the leader answers. token: what the front door shows.
+    """
+
+    servers: tuple[str, ...]
+    token: str
+
+
+def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
+    """The one file of a front door that is told everything else over xDS."""
+    ads = {
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [
+            {
+                "envoy_grpc": {"cluster_name": "control-plane"},
+                "initial_metadata": [{"key": "authorization", "value": f"Bearer {source.token}"}],
+            }
+        ],
+    }
+    http2 = {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": {"interval": "5s", "timeout": "5s"}}},
+        }
+    }
+    hosts = [{"endpoint": {"address": _address(server)}} for server in source.servers]
+    control = {
+        "name": "control-plane",
+        "type": "STRICT_DNS",
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "load_assignment": {"cluster_name": "control-plane", "endpoints": [{"lb_endpoints": hosts}]},
+        "typed_extension_protocol_options": http2,
+    }
+    optional = {"certificate": door.certificate, "private_key": door.private_key, "origin": door.origin, "region": door.region}
+    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log)}
+    told |= {name: str(value) for name, value in optional.items() if value}
+    source_of = {"ads": {}, "resource_api_version": "V3"}
+    content = {
+        **_bootstrap(door),
+        "node": {"id": f"headrace-edge-{door.port}", "cluster": "headrace", "metadata": told},
+        "dynamic_resources": {"ads_config": ads, "lds_config": source_of, "cds_config": source_of},
+        "static_resources": {"clusters": [control]},
+    }
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _address(place: str) -> dict[str, Any]:
+    host, _, port = place.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
 
 
 def cluster(backend: EdgeBackend, endpoint_source: dict[str, Any]) -> dict[str, Any]:

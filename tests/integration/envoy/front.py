@@ -60,6 +60,8 @@ class Front:
         answer = await self.admin.get("/clusters", params={"format": "json"})
         found = {}
         for cluster in answer.json().get("cluster_statuses", []):
+            if cluster["name"] == "control-plane":
+                continue
             for host in cluster.get("host_statuses", []):
                 health, place = host.get("health_status", {}), host["address"]["socket_address"]
                 if not health.get("failed_active_health_check"):

@@ -16,7 +16,7 @@ from scheduler.edge.signing import VALID_FOR, KeySigner, load_signer
 from tests.integration.envoy.engines import engines
 from tests.integration.envoy.front import config, front_door
 
-NOW = datetime.now(tz=UTC)
+NOW = datetime.now(tz=UTC)  # noqa: TID251 (Envoy compares with the real clock)
 
 
 @pytest.fixture
@@ -97,10 +97,9 @@ async def test_batch_requests_leave_room_for_interactive_ones(tmp_path: Path) ->
                 while not any(task.done() for task in batch):
                     await asyncio.sleep(0.01)
             assert len(engine.seen) <= 10
-            before = len(engine.seen)
             engine.pause_s = 0.0
             assert (await front.chat()).status_code == 200
-            assert engine.seen[before]["messages"] == []
+            assert sum(not task.done() for task in batch) >= 8
             await asyncio.gather(*batch)
 
 
