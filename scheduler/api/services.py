@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from scheduler.control.desk import Desk
 from scheduler.domain.fleet import Cluster
 from scheduler.domain.ports import Clock
 from scheduler.domain.snapshot import Snapshot
@@ -80,6 +81,7 @@ class Services:
     Attributes:
         snapshot: assembles the present snapshot. epoch: the leader epoch of this process, 0 where it does not lead.
         facts: what this process is (version, role, what is simulated), shown by /v1/status.
+        desk: answers where one deployment would go.
         sign_client: the token of a client key, from its id, its tenant and the present; None where no edge takes keys.
     """
 
@@ -90,6 +92,7 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     solving: SolveSettings = field(default_factory=SolveSettings)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    desk: Desk = field(default_factory=Desk)
     sign_client: Callable[[str, str, datetime], str] | None = None
 
 

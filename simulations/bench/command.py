@@ -16,6 +16,9 @@ from simulations.bench.generate.command import Hardness, generate
 command = typer.Typer(help="Measure headrace on this machine, against a named peer in the same run.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+PEER_SEED = 1
+"""Given to every peer that draws numbers."""
+
 command.command("generate")(generate)
 
 
@@ -58,10 +61,11 @@ def placement(
     size: Annotated[list[str] | None, typer.Option(help="CLOUDSxCLUSTERSxDEPLOYMENTS of a generated problem; repeatable")] = None,
     profile: Annotated[Hardness, typer.Option(help="of the generated problems")] = Hardness.HARD,
     seconds: Annotated[list[float] | None, typer.Option(min=0.1, help="time limit of a solve, 60 if left out; repeatable")] = None,
-    growth: Annotated[bool, typer.Option("--growth", help="also time and gap against size, by the first time limit")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="also time against size, by the last time limit")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     data: Annotated[Path | None, typer.Option(help="folder with catalog, traffic and egress, instead of what ships with headrace")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="no nodes and replicas yet")] = False,
+    report: Annotated[Path | None, typer.Option(file_okay=False, help="folder for optimizer-levels.md and its plot")] = None,
     as_json: Json = False,
 ) -> None:
     """Plan the demo's fleet, and generated ones of any size; the peer is greedy cheapest-first on the same snapshot."""
@@ -77,9 +81,13 @@ def placement(
             figures["levels"] = levels.levels(requests, limits)
         if growth:
             base = requests[0] if requests else Request(*levels.USUAL, seed, PROFILES[profile.value], data, fresh)
-            figures["growth"] = levels.growth(base, limits[0])
+            figures["growth"] = levels.growth(base, limits[-1])
     except InvalidInputError as error:
         raise typer.BadParameter(str(error)) from error
+    if report is not None:
+        from simulations.bench.levels_report import write
+
+        write(figures, report)
     _show(figures, as_json)
 
 
@@ -119,7 +127,6 @@ def spot(
 def peers(
     problems: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="problem documents, JSON")],
     seconds: Annotated[float, typer.Option(min=1, help="time limit of each peer on each problem")] = 60.0,
-    seed: Annotated[int, typer.Option(help="given to every peer that draws numbers")] = 1,
     peer: Annotated[list[str] | None, typer.Option(help="only these peers, by name")] = None,
     report: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="write peers.md and its plots into this folder")] = None,
     as_json: Json = False,
@@ -128,7 +135,7 @@ def peers(
     from simulations.bench.peers.report import write
     from simulations.bench.peers.run import peers
 
-    figures = peers(problems, seconds, seed, peer or ())
+    figures = peers(problems, seconds, PEER_SEED, peer or ())
     if report is not None:
         write(figures, report)
     _show(figures, as_json)
