@@ -13,8 +13,8 @@ from scheduler.domain.ports import Clock
 from scheduler.domain.routing import EdgeConfig, EdgeKeys, EdgeLimit
 from scheduler.domain.stores import KeyStore
 from scheduler.edge.admission import Admission
-from scheduler.edge.envoy import BOOTSTRAP, XdsSource, remote_bootstrap, render
-from scheduler.edge.envoy_listener import FrontDoor
+from scheduler.edge.envoy import BOOTSTRAP, XdsSource, remote_bootstrap, render, secrets_of
+from scheduler.edge.envoy_listener import SECRETS_FILE, FrontDoor
 from scheduler.edge.process import envoy_command
 from scheduler.edge.signing import load_signer
 
@@ -77,6 +77,8 @@ def prepare_edge(settings: Settings, environ: Mapping[str, str]) -> tuple[list[s
     door = front_door(settings)
     if settings.edge_xds_servers:
         source = XdsSource(tuple(settings.edge_xds_servers), load_secret(settings.front_doors_token_file))
+        if door.certificate is not None:
+            _write_private(folder / SECRETS_FILE, secrets_of(door))
         _write_private(folder / BOOTSTRAP, remote_bootstrap(door, source))
         return envoy_command(folder, environ)
     if not (folder / BOOTSTRAP).exists():
