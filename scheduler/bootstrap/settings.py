@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     edge_port: int = Field(8610, ge=0, le=65535)
     edge_admin_port: int = Field(8611, ge=0, le=65535)
     edge_host: str = LOOPBACK
+    relay: bool = Field(False, description="a relay runs beside the edge: deployments that ask for it are held and resumed")
+    relay_port: int = Field(8612, ge=0, le=65535)
+    relay_admin_port: int = Field(8613, ge=0, le=65535)
+    relay_return_port: int = Field(8614, ge=0, le=65535, description="where the edge takes the relay's own requests, on loopback")
+    relay_waiting_max: int = Field(1000, ge=1, le=100_000, description="requests held for one deployment at a time")
     require_keys: bool = Field(False, description="ask for API keys on loopback too; other addresses always need them")
     providers: list[ProviderIn] = Field(default_factory=default_providers)
     tick_s: float = Field(0.5, gt=0, le=60)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from scheduler.domain.workload import StreamPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class EdgeBackend:
 
     Attributes:
         health_timeout_s: how long a health check may take; ``unhealthy_after``: failed checks in a row that take an endpoint out.
+        stream: what the relay does for it. engine: kind of its engines, which decides how a stream is continued.
+        health_path: what a health check asks for.
     """
 
     deployment: str
@@ -52,6 +56,13 @@ class EdgeBackend:
     max_requests_per_endpoint: int = 64
     health_timeout_s: int = 2
     unhealthy_after: int = 2
+    stream: StreamPolicy = field(default_factory=StreamPolicy)
+    engine: str = ""
+    health_path: str = "/health"
+
+    @property
+    def relayed(self) -> bool:
+        return self.stream.relayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +74,23 @@ class EdgeRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeRelay:
+    """The relay beside an Envoy, on the same machine.
+
+    Attributes:
+        address: ``host:port`` where the relay takes requests.
+        return_port: where Envoy takes the relay's own requests, on loopback only: what comes in there goes to replicas without
+            passing the relay again, and is not metered a second time.
+    """
+
+    address: str
+    return_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeConfig:
     """Everything the front door needs; the same value renders the same bytes."""
 
     routes: tuple[EdgeRoute, ...] = ()
     backends: tuple[EdgeBackend, ...] = ()
+    relay: EdgeRelay | None = None

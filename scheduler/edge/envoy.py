@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality
-from scheduler.edge.envoy_listener import listener
-from scheduler.edge.envoy_routes import route_table
+from scheduler.edge.envoy_listener import error_replies, listener
+from scheduler.edge.envoy_relay import RETURN_ROUTES, quicken, relay_clusters, relayed, return_listener, return_table
+from scheduler.edge.envoy_routes import route_table, straight_action
 
 BOOTSTRAP = "bootstrap.json"
 _TYPES = "type.googleapis.com/envoy.config"
@@ -45,9 +46,18 @@ def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
     Endpoints come before the clusters that use them, and clusters before the routes that lead to them.
     """
     files: dict[str, Any] = {endpoints_file(backend.deployment): _discovery([_assignment(backend)]) for backend in config.backends}
-    files["cds.json"] = _discovery([_cluster(backend, door.directory) for backend in config.backends])
+    through = relayed(config)
+    clusters = [_cluster(backend, door.directory) for backend in config.backends]
+    for cluster in clusters:
+        if cluster["name"] in through:
+            quicken(cluster, through[cluster["name"]])
+    files["cds.json"] = _discovery(clusters + relay_clusters(config))
     files["rds.json"] = _discovery([route_table(config)])
-    files["lds.json"] = _discovery([listener(door.host, door.port, str(door.access_log), _source(door.directory, "rds.json"))])
+    if through:
+        files[RETURN_ROUTES] = _discovery([return_table(config, {name: straight_action(name) for name in through})])
+    returning = return_listener(config, _source(door.directory, RETURN_ROUTES), error_replies())
+    front = listener(door.host, door.port, str(door.access_log), _source(door.directory, "rds.json"))
+    files["lds.json"] = _discovery([front, *returning])
     files[BOOTSTRAP] = _bootstrap(door)
     return {name: (json.dumps(content, indent=1, sort_keys=True) + "\n").encode() for name, content in files.items()}
 
@@ -104,7 +114,7 @@ def _cluster(backend: EdgeBackend, directory: Path) -> dict[str, Any]:
                 "no_traffic_interval": "1s",
                 "unhealthy_threshold": backend.unhealthy_after,
                 "healthy_threshold": 1,
-                "http_health_check": {"path": "/health"},
+                "http_health_check": {"path": backend.health_path},
             }
         ],
         "outlier_detection": _outlier_detection(),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scheduler.edge.envoy_relay import replica_from_relay
+
 MODEL_HEADER = "x-headrace-model"
 """Clients that name the model here spare the edge the reading of the body."""
 NAMESPACE = "headrace"
@@ -35,7 +37,7 @@ def listener(host: str, port: int, access_log: str, route_source: dict[str, Any]
         "rds": {"route_config_name": ROUTE_TABLE, "config_source": route_source},
         "http_filters": _filters(),
         "access_log": [_access_log(access_log)],
-        "local_reply_config": {"mappers": _error_mappers()},
+        "local_reply_config": error_replies(),
         "use_remote_address": True,
         "normalize_path": True,
         "server_name": "headrace",
@@ -61,6 +63,7 @@ def _filters() -> list[dict[str, Any]]:
                 "request_rules": [
                     {"header": MODEL_HEADER, "on_header_present": {"metadata_namespace": NAMESPACE, "key": "model", "type": "STRING"}}
                 ],
+                "response_rules": [replica_from_relay()],
             },
         },
         {
@@ -114,6 +117,11 @@ def openai_error(message: str, kind: str, code: str, param: str | None = None) -
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
+def error_replies() -> dict[str, Any]:
+    """Errors of Envoy's own making, in the shape that clients read."""
+    return {"mappers": _error_mappers()}
+
+
 def _error_mappers() -> list[dict[str, Any]]:
     """Errors that Envoy itself answers, by their cause. Direct responses carry no flag and stay as they are."""
     overloaded = openai_error("Too many requests are waiting for this model; try again soon.", "rate_limit_error", "overloaded")
@@ -157,6 +165,7 @@ def _access_log(path: str) -> dict[str, Any]:
         "model": f"%DYNAMIC_METADATA({NAMESPACE}:model)%",
         "deployment": "%UPSTREAM_CLUSTER_RAW%",
         "replica": "%UPSTREAM_METADATA(headrace:replica)%",
+        "relayed_replica": f"%DYNAMIC_METADATA({NAMESPACE}:replica)%",
         "host": "%UPSTREAM_HOST%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "duration_ms": "%DURATION%",

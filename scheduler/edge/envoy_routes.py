@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from scheduler.domain.routing import EdgeConfig, EdgeRoute
+from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeRoute
 from scheduler.edge.envoy_listener import IDLE_TIMEOUT, JSON_FILTER, MODEL_HEADER, NAMESPACE, ROUTE_TABLE, json_filter, openai_error
+from scheduler.edge.envoy_relay import fall_back, policy_headers, relayed, through_relay
 
 _JSON_HEADER = {"header": {"key": "content-type", "value": "application/json"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 _API = "/v1/"
@@ -15,9 +17,12 @@ _API = "/v1/"
 def route_table(config: EdgeConfig) -> dict[str, Any]:
     """All routes, first match wins: the header's name, the body's name, then the refusals."""
     routes = [_reply("/healthz", 200, {"status": "ok"}), _reply("/v1/models", 200, _model_list(config), method="GET")]
+    through = relayed(config)
     for route in config.routes:
-        routes.append(_by_header(route))
-        routes.append(_by_body(route))
+        told = policy_headers(through[route.backends[0][0]]) if len(route.backends) == 1 and route.backends[0][0] in through else []
+        headers = {"request_headers_to_add": told} if told else {}
+        routes.append({**_by_header(route, through), **headers})
+        routes.append({**_by_body(route, through), **headers})
     routes += [_unknown_model(), _missing_model(), _nothing_here()]
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
@@ -29,16 +34,16 @@ def route_table(config: EdgeConfig) -> dict[str, Any]:
     }
 
 
-def _by_header(route: EdgeRoute) -> dict[str, Any]:
+def _by_header(route: EdgeRoute, through: Mapping[str, EdgeBackend]) -> dict[str, Any]:
     """The body need not be held back and read where the header says it all; the answer is still read for its usage."""
     match = {"prefix": _API, "headers": [{"name": MODEL_HEADER, "string_match": {"exact": route.model_name}}]}
-    return {"match": match, "route": _action(route), "typed_per_filter_config": {JSON_FILTER: json_filter(request=False)}}
+    return {"match": match, "route": _action(route, through), "typed_per_filter_config": {JSON_FILTER: json_filter(request=False)}}
 
 
-def _by_body(route: EdgeRoute) -> dict[str, Any]:
+def _by_body(route: EdgeRoute, through: Mapping[str, EdgeBackend]) -> dict[str, Any]:
     return {
         "match": {"prefix": _API, "dynamic_metadata": [_model_is({"string_match": {"exact": route.model_name}})]},
-        "route": _action(route),
+        "route": _action(route, through),
     }
 
 
@@ -46,7 +51,12 @@ def _model_is(value: dict[str, Any]) -> dict[str, Any]:
     return {"filter": NAMESPACE, "path": [{"key": "model"}], "value": value}
 
 
-def _action(route: EdgeRoute) -> dict[str, Any]:
+def straight_action(deployment: str) -> dict[str, Any]:
+    """What is done with a request that goes to a deployment's replicas and nowhere else."""
+    return _action(EdgeRoute(deployment, ((deployment, 100),)), {})
+
+
+def _action(route: EdgeRoute, through: Mapping[str, EdgeBackend]) -> dict[str, Any]:
     """Where the request goes, and how it is tried again.
 
     A retry happens only while nothing of the answer was passed on: Envoy can't retry once it has forwarded headers, so a
@@ -56,8 +66,8 @@ def _action(route: EdgeRoute) -> dict[str, Any]:
     target: dict[str, Any] = {"cluster": route.backends[0][0]}
     if len(route.backends) > 1:
         target = {"weighted_clusters": {"clusters": [{"name": name, "weight": share} for name, share in route.backends]}}
-    return {
-        **target,
+    action = {
+        **through_relay(target, through),
         "timeout": "0s",
         "idle_timeout": IDLE_TIMEOUT,
         "retry_policy": {
@@ -74,6 +84,7 @@ def _action(route: EdgeRoute) -> dict[str, Any]:
             "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         },
     }
+    return fall_back(action) if any(name in through for name, _ in route.backends) else action
 
 
 def _model_list(config: EdgeConfig) -> dict[str, Any]:

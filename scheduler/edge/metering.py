@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scheduler.domain.usage import TokenUsage
+from scheduler.edge.envoy_relay import deployment_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class _Line(BaseModel):
     flags: str | None = None
     deployment: str | None = None
     replica: str | None = None
+    relayed_replica: str | None = None
     usage: _Usage
 
 
@@ -85,7 +87,8 @@ def parse_line(line: bytes) -> Metered | None:
         return None
     broken = row.flags not in (None, "", "-", "DC")
     usage = row.usage
-    return Metered(row.at, row.deployment, row.replica or "", row.status >= 500 or broken, usage.input_tokens, usage.output_tokens)
+    deployment, replica = deployment_of(row.deployment), row.replica or row.relayed_replica or ""
+    return Metered(row.at, deployment, replica, row.status >= 500 or broken, usage.input_tokens, usage.output_tokens)
 
 
 def usage_rows(requests: Iterable[Metered], tenants: Mapping[str, str]) -> list[TokenUsage]:
