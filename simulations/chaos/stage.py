@@ -164,7 +164,8 @@ class Stage:
         """Until every edge sees its relay and all engines of the table healthy."""
         async with asyncio.timeout(90):
             for edge in self.edges:
-                wanted = {engine.address for engine in self.engines if not engine.draining} | {edge.relay.address}
+                wanted = {engine.address for engine in self.engines if not engine.draining}
+                wanted |= {edge.relay.address} if self.policy.relayed else set()
                 while not wanted <= await self.healthy(edge) or not await self._relay_sees(edge):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
