@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NET = "10.213"
+_NUMBERS = itertools.count()
+"""The kernel takes its time to remove a card, so no name is used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,11 @@ def islands(count: int) -> Iterator[list[Island]]:
         subprocess.CalledProcessError, OSError: this machine does not allow it.
     """
     made: list[Island] = []
-    # The process id keeps apart what runs on one machine at the same time: 64 runs of up to 64 islands.
+    # The process id keeps apart what runs on one machine at the same time.
     first = os.getpid() % 64 * 256
     try:
-        for number in range(count):
-            place = first + number * 4
+        for number in itertools.islice(_NUMBERS, count):
+            place = first + number % 64 * 4
             base, outer = f"{_NET}.{place >> 8}", f"hr{os.getpid() % 100000}-{number}"
             island = Island(f"headrace-{os.getpid()}-{number}", f"{base}.{(place & 255) + 2}")
             _ip("netns", "add", island.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -35,7 +36,7 @@ async def chaos(only: Collection[str], *, quick: bool) -> dict[str, Any]:
                 log.info("row_started", row=name)
                 try:
                     outcome = await row(Path(folder), QUICK if quick else FULL)
-                except (TimeoutError, OSError, aiohttp.ClientError) as error:
+                except (TimeoutError, OSError, aiohttp.ClientError, subprocess.CalledProcessError) as error:
                     outcome = Outcome("the row comes to its end", {"error": repr(error)[:200]}, False)
                 found[name] = outcome.document()
                 log.info("row_ended", row=name, **found[name])
