@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.api import agents, events, fleet, market, operations, placement, plans, problems, workload
+from scheduler.api import agents, events, fleet, market, online, operations, placement, plans, problems, workload
 from scheduler.api.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -32,7 +32,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for room in (market, fleet, workload, plans, placement, events, operations, agents):
+    for room in (market, fleet, workload, plans, placement, online, events, operations, agents):
         app.include_router(room.router)
 
     app.add_middleware(SafeHeaders)

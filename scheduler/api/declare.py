@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -80,7 +80,7 @@ def declare(document: FleetIn, market: Market, known: Workload, known_clusters: 
         for number, shape in enumerate(model.shapes):
             errors += _accelerator_errors(f"models[{index}].shapes[{number}].accelerator", shape.accelerator)
     for index, deployment in enumerate(document.deployments):
-        errors += _deployment_errors(f"deployments[{index}]", deployment, models, clusters, market)
+        errors += deployment_errors(f"deployments[{index}]", deployment, models, clusters, market)
     for index, alias in enumerate(document.aliases):
         for number, target in enumerate(alias.targets):
             if target.deployment not in deployments:
@@ -102,7 +102,7 @@ def declare(document: FleetIn, market: Market, known: Workload, known_clusters: 
             for c in document.clusters
         ),
         workload=Workload(
-            deployments=tuple(_deployment(given) for given in document.deployments),
+            deployments=tuple(deployment_of(given) for given in document.deployments),
             models=tuple(_model(given) for given in document.models),
             shapes=tuple(shape for given in document.models for shape in _shapes(given, document, today)),
             aliases=tuple(ModelAlias(a.name, tuple(AliasTarget(t.deployment, t.weight) for t in a.targets)) for a in document.aliases),
@@ -134,9 +134,10 @@ def _accelerator_errors(field: str, key: str) -> list[InvalidInputError]:
     return []
 
 
-def _deployment_errors(
-    field: str, given: DeploymentIn, models: Mapping[str, Model], clusters: set[str], market: Market
+def deployment_errors(
+    field: str, given: DeploymentIn, models: Mapping[str, Model], clusters: Collection[str], market: Market
 ) -> list[InvalidInputError]:
+    """What is wrong with one deployment in this world."""
     errors: list[InvalidInputError] = []
     model = models.get(given.model)
     if model is None:
@@ -214,7 +215,8 @@ def _shapes(given: ModelIn, document: FleetIn, today: date) -> list[EngineShape]
     ]
 
 
-def _deployment(given: DeploymentIn) -> Deployment:
+def deployment_of(given: DeploymentIn) -> Deployment:
+    """As a domain value."""
     rules = given.rules
     return Deployment(
         id=given.id,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from scheduler.control.desk import Desk
 from scheduler.domain.fleet import Cluster
 from scheduler.domain.ports import Clock
 from scheduler.domain.snapshot import Snapshot
@@ -80,6 +81,7 @@ class Services:
     Attributes:
         snapshot: assembles the present snapshot. epoch: the leader epoch of this process, 0 where it does not lead.
         facts: what this process is (version, role, what is simulated), shown by /v1/status.
+        desk: answers where one deployment would go.
     """
 
     stores: Stores
@@ -89,6 +91,7 @@ class Services:
     settings: ApiSettings = field(default_factory=ApiSettings)
     solving: SolveSettings = field(default_factory=SolveSettings)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    desk: Desk = field(default_factory=Desk)
 
 
 def services(request: Request) -> Services:

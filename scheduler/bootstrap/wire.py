@@ -15,6 +15,7 @@ from scheduler.api.services import ApiSettings, Services
 from scheduler.bootstrap.relay import edge_relay
 from scheduler.bootstrap.settings import Settings
 from scheduler.control import ControlLoop, LoopSettings, LoopStores, World
+from scheduler.control.desk import Desk
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ProviderDataError, TransientError
 from scheduler.domain.fleet import Cluster, Node
@@ -160,6 +161,7 @@ def wire(
         snapshot=snapshot,
         clock=clock,
         epoch=lambda: loop.epoch,
+        desk=Desk(lambda: loop.solved),
         settings=ApiSettings(
             open_on_loopback=settings.on_loopback and not settings.require_keys,
             lease_s=settings.agent_lease_s,

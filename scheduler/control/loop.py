@@ -134,6 +134,11 @@ class ControlLoop:
         """The epoch this process leads in; 0 while another leads."""
         return self._epoch
 
+    @property
+    def solved(self) -> Decomposed | None:
+        """The last decision on a large fleet, for whoever has a question about it; None where the fleet is small or undecided."""
+        return self._solved
+
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop, then hand the lease over at once."""
         while not stop.is_set():

@@ -40,7 +40,7 @@ class SolveSettings:
     relative_gap: float = 1e-4
     time_limit_s: float = 30.0
     seed: int = 1
-    rounds: int = 40
+    rounds: int = 400
     whole_max: int = 10_000
     explain: bool = True
     exact_reasons: int = 3

@@ -46,10 +46,11 @@ def placement(
     size: Annotated[list[str] | None, typer.Option(help="CLOUDSxCLUSTERSxDEPLOYMENTS of a generated problem; repeatable")] = None,
     profile: Annotated[Hardness, typer.Option(help="of the generated problems")] = Hardness.HARD,
     seconds: Annotated[list[float] | None, typer.Option(min=0.1, help="time limit of a solve, 60 if left out; repeatable")] = None,
-    growth: Annotated[bool, typer.Option("--growth", help="also time and gap against size, by the first time limit")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="also time against size, by the last time limit")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     data: Annotated[Path | None, typer.Option(help="folder with catalog, traffic and egress, instead of what ships with headrace")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="no nodes and replicas yet")] = False,
+    report: Annotated[Path | None, typer.Option(file_okay=False, help="folder for optimizer-levels.md and its plot")] = None,
     as_json: Json = False,
 ) -> None:
     """Plan the demo's fleet, and generated ones of any size; the peer is greedy cheapest-first on the same snapshot."""
@@ -65,9 +66,13 @@ def placement(
             figures["levels"] = levels.levels(requests, limits)
         if growth:
             base = requests[0] if requests else Request(*levels.USUAL, seed, PROFILES[profile.value], data, fresh)
-            figures["growth"] = levels.growth(base, limits[0])
+            figures["growth"] = levels.growth(base, limits[-1])
     except InvalidInputError as error:
         raise typer.BadParameter(str(error)) from error
+    if report is not None:
+        from simulations.bench.levels_report import write
+
+        write(figures, report)
     _show(figures, as_json)
 
 

@@ -23,16 +23,21 @@ from scheduler.api.placement_write import text_of
 from scheduler.api.plan_document import plan_document
 from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.plan import Target
+from scheduler.domain.snapshot import Snapshot
 from scheduler.optimizer import SolveSettings, check, solve_large
+from scheduler.optimizer.decompose.solve import Decomposed
 from scheduler.optimizer.problem import build
 from scheduler.optimizer.search import greedy_solution
 from scheduler.optimizer.solve import to_target
 from scheduler.verifier import verify
+from simulations.bench.changes import changes, online
 from simulations.bench.generate.assemble import generate
 from simulations.bench.generate.profile import Request
 
-GROWTH = (10, 50, 200, 1000)
-"""Deployments, on the same clouds and clusters."""
+GROWTH = ((18, 87, 10), (18, 87, 50), (18, 87, 200), (18, 87, 1000), (36, 870, 5000))
+"""Clouds, clusters and deployments."""
+GROWTH_GAP = 0.03
+"""How near to the bound a plan of the growth run has to be."""
 
 USUAL = (18, 87, 1000)
 """Clouds, clusters and deployments where no size is named."""
@@ -90,14 +95,14 @@ def levels(requests: Sequence[Request], seconds: Sequence[float]) -> dict[str, A
     return found
 
 
-def growth(request: Request, seconds: float) -> list[dict[str, Any]]:
-    """Time and gap against size, all else as in the request."""
+def growth(request: Request, seconds: float, sizes: Sequence[tuple[int, int, int]] = GROWTH) -> dict[str, Any]:
+    """Time to a plan of a given gap, or the limit, against size; all else as in the request."""
     rows = []
-    for deployments in GROWTH:
-        text, about = _generated(replace(request, deployments=deployments))
-        figures, _ = _apart(_solved, text, seconds, request.seed)
-        rows.append({"deployments": deployments, "limit_s": seconds, "offers": about["offers"]} | figures)
-    return rows
+    for clouds, clusters, deployments in sizes:
+        text, about = _generated(replace(request, clouds=clouds, clusters=clusters, deployments=deployments))
+        figures, _ = _apart(_solved, text, seconds, request.seed, GROWTH_GAP)
+        rows.append({"clouds": clouds, "clusters": clusters, "deployments": deployments, "offers": about["offers"]} | figures)
+    return {"gap": GROWTH_GAP, "limit_s": seconds, "profile": request.profile.name, "rows": rows}
 
 
 def _generated(request: Request) -> tuple[str, dict[str, Any]]:
@@ -121,15 +126,16 @@ def _aside() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Documents | None]:
+def _solved(text: str, limit_s: float, seed: int, gap: float | None = None) -> tuple[dict[str, Any], Documents | None]:
     """Read, solve and check, as ``headrace optimize`` does; the peak of memory is that of reading and solving.
 
     A solver that gives up is a figure too: the other problems of the run are still worth knowing.
     """
     snapshot = problem_of(text).snapshot
+    settings = SolveSettings(time_limit_s=limit_s, seed=seed, explain=False)
     began = time.perf_counter()
     try:
-        target, solved = solve_large(snapshot, SolveSettings(time_limit_s=limit_s, seed=seed, explain=False))
+        target, solved = solve_large(snapshot, settings if gap is None else replace(settings, relative_gap=gap))
     except (RuntimeError, ValueError, AttributeError) as error:
         return {"failed": str(error), "solve_s": round(time.perf_counter() - began, 2)}, None
     solve_s, peak = time.perf_counter() - began, peak_resident_mib()
@@ -140,7 +146,13 @@ def _solved(text: str, limit_s: float, seed: int) -> tuple[dict[str, Any], Docum
     timing = {"solve_s": round(solve_s, 2), "times_s": times_s, "check_s": round(check_s, 2), "peak_resident_mib": peak}
     plan = json.dumps(plan_document(target, violations, {"solve": target.solve_ms}))
     documents = Documents(plan, json.dumps(solved.certificate.as_document()))
-    return _figures(target) | {"violations": len(violations)} | timing, documents
+    figures = _figures(target) | {"violations": len(violations)} | timing
+    return figures if gap is not None else figures | _afterwards(snapshot, target, solved, seed), documents
+
+
+def _afterwards(snapshot: Snapshot, target: Target, solved: Decomposed, seed: int) -> dict[str, Any]:
+    """What is asked of a fleet once it is decided."""
+    return {"changes": changes(snapshot, target, solved, seed), "online": online(solved, seed)}
 
 
 def _figures(target: Target) -> dict[str, Any]:

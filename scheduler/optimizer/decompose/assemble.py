@@ -100,10 +100,12 @@ class Taste:
     Attributes:
         filling: share of an accelerator's price that one on a node already paid for counts as.
         emptiness: share of the rest of a new node that its first replica is charged with.
+        firmness: how many times its price giving up counts.
     """
 
     filling: float
     emptiness: float
+    firmness: float = 1.0
 
 
 TASTES = tuple(Taste(filling, emptiness) for filling in (0.1, 0.3, 0.6, 0.9) for emptiness in (0.0, 0.2, 0.5, 1.0))
@@ -127,7 +129,7 @@ def insert(assembly: Assembly, index: int, prices: Floats, taste: Taste, nodes_m
         np.concatenate([columns.kind, columns.kind]),
     )
     for _ in range(CROWDED_MAX):
-        answer = _covered(block, choice, nodes_max)
+        answer = _covered(block, choice, block.g * taste.firmness, nodes_max)
         over = [p for p, amount in usage(block, answer).items() if amount > space[p] + ROUND]
         if not over:
             return answer
@@ -155,13 +157,13 @@ class _Choice:
     kind: Ints
 
 
-def _covered(block: Block, choice: _Choice, nodes_max: int) -> Answer:
+def _covered(block: Block, choice: _Choice, give_up: Floats, nodes_max: int) -> Answer:
     columns = block.columns
     while True:
         chosen, _ = pick(choice.kind, choice.costs, choice.most, block.needed, block.rows, block.alike)
         of = choice.kind[chosen]
         _, cost, x, y, _ = cover(
-            np.ascontiguousarray(block.a[:, of]), block.e, block.b, block.own, choice.costs[chosen], block.g, choice.most[chosen],
+            np.ascontiguousarray(block.a[:, of]), block.e, block.b, block.own, choice.costs[chosen], give_up, choice.most[chosen],
             np.ascontiguousarray(block.groups[:, of]), np.inf, nodes_max,
         )  # fmt: skip
         if not np.isfinite(cost):
@@ -176,6 +178,23 @@ def _covered(block: Block, choice: _Choice, nodes_max: int) -> Answer:
     np.add.at(counts, inverse, x[used])
     own = float(columns.start[where] @ counts + block.g[0] * y[0])
     return Answer(where, counts, float(y[0]), own)
+
+
+FIRM, SMALL = Taste(0.6, 0.2, 1e4), 0.01
+
+
+def completed(assembly: Assembly, prices: Floats) -> Assembly:
+    """Whoever gives up a small part of its wish, which costs less than one more replica, gets that replica where there is room."""
+    found = assembly.copy()
+    for index, answer in enumerate(assembly.answers):
+        if answer is not None and 0.0 < answer.given_up < SMALL:
+            found.take(index)
+            found.put(index, insert(found, index, prices, FIRM))
+            firmer = found.answers[index]
+            if firmer is None or firmer.given_up >= answer.given_up or not found.holds():
+                found.take(index)
+                found.put(index, answer)
+    return found
 
 
 def staying(block: Block) -> Answer | None:

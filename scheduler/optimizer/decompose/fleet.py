@@ -135,7 +135,7 @@ def fleet_arrays(snapshot: Snapshot, before: FleetArrays | None = None) -> Fleet
     places = Places(snapshot, pools)
     models = {model.id: model for model in snapshot.models}
     running = running_replicas(snapshot)
-    builder = _Builder(snapshot, places, running)
+    builder = BlockBuilder(snapshot, places, running)
     kept = _kept(snapshot, pools, before, running) if before is not None else {}
     return FleetArrays(
         snapshot=snapshot,
@@ -243,7 +243,7 @@ def _limits(snapshot: Snapshot, pools: Sequence[Pool]) -> list[Limit]:
     return found
 
 
-class _Builder:
+class BlockBuilder:
     """Makes blocks; keeps what they have in common."""
 
     def __init__(self, snapshot: Snapshot, places: Places, running: dict[tuple[str, str, str], int]) -> None:

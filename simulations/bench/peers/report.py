@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from simulations.bench.axes import ends, scale
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 360, 70, 50
 COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7ea4")
@@ -68,8 +69,8 @@ def plot(name: str, rows: dict[str, Any]) -> str:
     points = [(each, row) for each, row in rows.items() if "usd_per_h" in row]
     if not points:
         return f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="40"><text x="10" y="25">no figures</text></svg>\n'
-    across = _scale([row["s"] for _, row in points], LEFT, WIDTH - 190)
-    up = _scale([row["usd_per_h"] for _, row in points], HEIGHT - BOTTOM, 30)
+    across = scale([row["s"] for _, row in points], LEFT, WIDTH - 190)
+    up = scale([row["usd_per_h"] for _, row in points], HEIGHT - BOTTOM, 30)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
@@ -82,24 +83,9 @@ def plot(name: str, rows: dict[str, Any]) -> str:
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" fill="{colour if kept else "white"}" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<circle cx="{WIDTH - 170}" cy="{44 + 24 * index}" r="5" fill="{colour if kept else "white"}" stroke="{colour}"/>')
         parts.append(f'<text x="{WIDTH - 158}" y="{48 + 24 * index}">{escape(each)}</text>')
-    for value, at in _ends([row["s"] for _, row in points], across):
+    for value, at in ends([row["s"] for _, row in points], across):
         parts.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{value:,.2g} s</text>')
-    for value, at in _ends([row["usd_per_h"] for _, row in points], up):
+    for value, at in ends([row["usd_per_h"] for _, row in points], up):
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:,.0f}</text>')
     parts.append(f'<text x="{LEFT}" y="{HEIGHT - 10}">filled: every rule kept; ring: rules broken</text></svg>')
     return "\n".join(parts) + "\n"
-
-
-def _scale(values: list[float], first: float, last: float) -> Any:
-    low, high = math.log(min(values)), math.log(max(values))
-    inset = (last - first) * 0.06
-    begin, end = first + inset, last - inset
-
-    def at(value: float) -> float:
-        return begin + (end - begin) * ((math.log(value) - low) / (high - low) if high > low else 0.5)
-
-    return at
-
-
-def _ends(values: list[float], at: Any) -> list[tuple[float, float]]:
-    return [(value, at(value)) for value in sorted({min(values), max(values)})]

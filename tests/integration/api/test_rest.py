@@ -235,3 +235,36 @@ async def test_the_fleet_is_a_problem_document_that_can_be_solved_elsewhere(api:
     assert {each.id for each in problem.snapshot.deployments} == {"chat"}
     assert len(problem.snapshot.clusters) == 2
     assert not check(problem.snapshot, solve(problem.snapshot))
+
+
+async def test_one_deployment_is_placed_at_once_and_nothing_is_stored(door: Door, api: httpx2.AsyncClient) -> None:
+    before = await door.store.workload.workload()
+    answer = await api.post("/v1/placements", json=GOOD)
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["deployment"], told["unserved_share"], told["declared"]) == ("new", 0, False)
+    assert told["spots"][0]["offer_id"].startswith("aws/")
+    assert told["added_usd_per_h"] >= 0.5
+    assert await door.store.workload.workload() == before
+
+
+async def test_what_is_placed_with_apply_is_declared(door: Door, api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/v1/placements", params={"apply": True}, json=GOOD)
+    assert answer.json()["declared"] is True
+    assert "new" in {each.id for each in (await door.store.workload.workload()).deployments}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"model": "nope"}, "deployments[0].model"), ({"rules": {"clusters": ["nowhere"]}}, "deployments[0].rules.clusters")],
+)
+async def test_a_placement_that_cannot_be_names_the_field(api: httpx2.AsyncClient, change: dict[str, Any], field: str) -> None:
+    answer = await api.post("/v1/placements", json={**GOOD, **change})
+    assert answer.status_code == 422
+    assert field in {each["field"] for each in answer.json()["errors"]}
+
+
+async def test_a_demand_without_room_says_which_share_is_left(api: httpx2.AsyncClient) -> None:
+    told = (await api.post("/v1/placements", json={**GOOD, "rules": {"capacity_types": ["spot"]}})).json()
+    assert told["unserved_share"] == 1
+    assert told["spots"] == []
