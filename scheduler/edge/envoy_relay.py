@@ -94,7 +94,7 @@ def quicken(cluster: dict[str, Any], backend: EdgeBackend) -> None:
     """
     if backend.stream.resume is not Resume.NEVER and backend.health_timeout_s <= _QUICK_S:
         for check in cluster["health_checks"]:
-            check |= {"timeout": "0.75s", "interval": "0.25s", "no_traffic_interval": "0.25s"}
+            check |= {"timeout": "0.6s", "interval": "0.25s", "no_traffic_interval": "0.25s"}
 
 
 def policy_headers(backend: EdgeBackend) -> list[dict[str, Any]]:

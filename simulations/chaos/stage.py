@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRelay, EdgeRoute
-from scheduler.domain.workload import Resume, StreamPolicy
+from scheduler.domain.workload import EngineKind, Resume, StreamPolicy
 from scheduler.edge.envoy import FrontDoor
 from scheduler.edge.process import envoy_command
 from scheduler.edge.publish import FilePublisher
@@ -26,6 +26,7 @@ from simulations.chaos.blackhole import Island
 
 DEPLOYMENT = "chat"
 SEED = 7
+SCRIPTED = "simulations.engines.scripted"
 RESUMED = StreamPolicy(Resume.GREEDY, hold_s=20.0, silence_s=1.0)
 
 
@@ -91,12 +92,18 @@ class Edge:
 
 @dataclass
 class Stage:
-    """Everything that runs, and the policy of the one deployment."""
+    """Everything that runs, and the policy of the one deployment.
+
+    Attributes:
+        program: the module that an engine runs. kind: what the edge is told that it is.
+    """
 
     folder: Path
     http: aiohttp.ClientSession
     policy: StreamPolicy = RESUMED
     per_endpoint: int = 64
+    program: str = SCRIPTED
+    kind: EngineKind = EngineKind.COMMAND
     engines: list[Engine] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
 
@@ -109,7 +116,7 @@ class Stage:
             )
             for engine in (self.engines if engines is None else engines)
         )  # fmt: skip
-        backend = EdgeBackend(DEPLOYMENT, DEPLOYMENT, places, self.per_endpoint, stream=self.policy, engine="command")
+        backend = EdgeBackend(DEPLOYMENT, DEPLOYMENT, places, self.per_endpoint, stream=self.policy, engine=self.kind.value)
         return EdgeConfig((EdgeRoute(DEPLOYMENT, ((DEPLOYMENT, 100),)),), (backend,), edge.relay)
 
     async def publish(self, engines: Iterable[Engine] | None = None) -> None:
@@ -122,8 +129,9 @@ class Stage:
         """Start an engine; it is not in any table yet."""
         host = island.address if island else "127.0.0.1"
         port, control = free_port(), free_port()
-        argv = [sys.executable, "-m", "simulations.engines.scripted", "--host", host, "--port", str(port)]
-        argv += ["--control-port", str(control), "--seed", str(SEED), *options]
+        argv = [sys.executable, "-m", self.program, "--host", host, "--port", str(port), *options]
+        if self.program == SCRIPTED:
+            argv += ["--control-port", str(control), "--seed", str(SEED)]
         process = Process(name, island.inside(argv) if island else argv, {}, self.folder / f"{name}.log")
         process.start()
         engine = Engine(name, host, port, control, process, island)
