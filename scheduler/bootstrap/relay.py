@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 
 from scheduler.bootstrap.settings import LOOPBACK, Settings
-from scheduler.bootstrap.supervise import ProcessSpec
 from scheduler.domain.routing import EdgeRelay
 from scheduler.edge.stats import AdminStats, EdgeUnreadableError
 from scheduler.relay.serve import Relay, RelaySettings, serve
@@ -40,9 +37,3 @@ def build_relay(settings: Settings) -> Relay:
 async def run_relay(settings: Settings) -> None:
     """Serve until told to stop."""
     await serve(build_relay(settings))
-
-
-def relay_process(settings: Settings, config: Path) -> ProcessSpec:
-    """The relay for a supervisor."""
-    argv = (sys.executable, "-m", "scheduler.cli", "relay", "--config", str(config))
-    return ProcessSpec("relay", "relay", argv, port=settings.relay_port, url=f"http://{LOOPBACK}:{settings.relay_port}")

@@ -13,6 +13,7 @@ import pytest
 from scheduler.domain.usage import TokenUsage
 from scheduler.domain.workload import Resume, StreamPolicy
 from scheduler.edge.metering import AccessLogFollower, usage_rows
+from scheduler.relay.ask import RelayWaiting
 from simulations.chaos.load import Client, Stream, summary
 from simulations.chaos.stage import DEPLOYMENT, RESUMED, Stage, stage
 
@@ -98,7 +99,7 @@ async def test_garbage_and_errors_inside_a_stream_do_not_reach_the_client(tmp_pa
 
 async def test_requests_are_refused_readably_at_the_deadline_and_wait_for_a_replica_before_it(tmp_path: Path) -> None:
     async with stage(tmp_path, [], policy=StreamPolicy(Resume.NEVER, hold_s=0.3)) as raised:
-        them, edge = client(raised), raised.edges[0]
+        them, source = client(raised), RelayWaiting(raised.edges[0].relay_admin_port)
         late = await them.stream(5)
         assert (late.status, late.code, late.refused) == (503, "no_ready_replica", True)
         raised.policy = StreamPolicy(Resume.NEVER, hold_s=60.0)
@@ -109,10 +110,10 @@ async def test_requests_are_refused_readably_at_the_deadline_and_wait_for_a_repl
             """Some may still be refused under the old policy; ask until three wait under the new one."""
             asked.append(asyncio.create_task(them.stream(5)))
             await asyncio.sleep(0.5)
-            counts = await raised.get(f"http://127.0.0.1:{edge.relay_admin_port}/waiting")
-            return bool(counts.get(DEPLOYMENT, 0) >= 3)
+            return (await source.waiting()).get(DEPLOYMENT, 0) >= 3
 
         await until(waiting)
+        await source.close()
         raised.add_engine("late", "--load", "0.5")
         await raised.publish()
         streams = await asyncio.gather(*asked)
