@@ -46,3 +46,10 @@ def refusal(status: int, message: str, kind: str, code: str) -> web.Response:
     again = {"retry-after": str(RETRY_AFTER_S)} if status in (408, 429, 503) else {}
     error = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return web.json_response(error, status=status, headers=again)
+
+
+def hides_a_loss(status: int, data: bytes) -> bool:
+    """Whether an answer means that its replica was lost: the edge says so, or a 200 holds an error instead of an answer."""
+    if status == 503:
+        return b'"replica_failed"' in data
+    return status == 200 and data[:200].lstrip().startswith((b'{"error"', b'{ "error"'))

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from scheduler.domain.workload import EngineKind, Resume
-from scheduler.relay.answers import BODY_BYTES_MAX, is_event_stream, passed_headers, refusal, sent_headers
+from scheduler.relay.answers import BODY_BYTES_MAX, hides_a_loss, is_event_stream, passed_headers, refusal, sent_headers
 from scheduler.relay.metrics import RelayMetrics
 from scheduler.relay.request import HEADERS, Told, Wanted, continuation
 from scheduler.relay.sight import Sight, Waiting
@@ -181,7 +181,7 @@ class Exchange:
         if upstream.status == 503 and b'"no_ready_replica"' in data and await self._worth_waiting():
             return None
         resumable = self._told.policy.resume is not Resume.NEVER and self._tries < TRIES_MAX
-        if resumable and (_says_replica_failed(upstream.status, data) or _hides_an_error(upstream.status, data)):
+        if resumable and hides_a_loss(upstream.status, data):
             raise LostReplicaError("the replica answered with an error of its own")
         response = web.StreamResponse(status=upstream.status, headers=passed_headers(upstream.headers))
         self._response = response
@@ -244,12 +244,3 @@ class Exchange:
         if self._request.transport is not None:
             self._request.transport.close()
         raise ClientGoneError
-
-
-def _says_replica_failed(status: int, data: bytes) -> bool:
-    return status == 503 and b'"replica_failed"' in data
-
-
-def _hides_an_error(status: int, data: bytes) -> bool:
-    """A 200 that holds an error instead of an answer."""
-    return status == 200 and data[:200].lstrip().startswith((b'{"error"', b'{ "error"'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ async def relay_cost(folder: Path, seconds: float) -> dict[str, Any]:
 
 
 async def _measured(folder: Path, policy: StreamPolicy, seconds: float) -> dict[str, float]:
-    folder.mkdir()
+    await asyncio.to_thread(folder.mkdir)
     rate = 20.0
     async with stage(folder, [("--rate", str(rate))] * 2, policy=policy, per_endpoint=STREAMS_AT_ONCE) as raised:
         them, edge = Client(raised.http, [raised.edges[0].url]), raised.edges[0]

@@ -12,7 +12,6 @@ from typing import Any
 
 from scheduler.domain.workload import StreamPolicy
 from simulations.chaos.blackhole import islands, why_not
-from simulations.chaos.cost import relay_cost
 from simulations.chaos.load import Client, Stream, summary
 from simulations.chaos.stage import RESUMED, Engine, Stage, stage
 
@@ -35,9 +34,6 @@ class Scale:
         return ("--rate", str(self.rate))
 
 
-FULL, QUICK = Scale(), Scale(per_s=10.0, seconds=3.0, tokens=30, patience_s=6.0, many_per_s=20.0)
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One row. ``level`` is what must hold, in words; "" only measures. ``passed`` is None where the row could not be run."""
@@ -54,11 +50,11 @@ class Outcome:
 Row = Callable[[Path, Scale], Awaitable[Outcome]]
 
 
-def _client(raised: Stage) -> Client:
+def client_of(raised: Stage) -> Client:
     return Client(raised.http, [edge.url for edge in raised.edges])
 
 
-async def _under_load(them: Client, scale: Scale, strike: Callable[[], Any]) -> list[Stream]:
+async def under_load(them: Client, scale: Scale, strike: Callable[[], Any]) -> list[Stream]:
     """A steady load, struck when a third of it has begun."""
     load = asyncio.create_task(them.steady(scale.per_s, scale.seconds, scale.tokens))
     await asyncio.sleep(scale.seconds / 3)
@@ -82,7 +78,7 @@ async def _seconds_until_off(raised: Stage, engine: Engine) -> float:
 async def replica_killed(folder: Path, scale: Scale) -> Outcome:
     """kill -9 of one of three replicas."""
     async with stage(folder, [scale.engine] * 3) as raised:
-        streams = await _under_load(_client(raised), scale, raised.engines[0].process.kill)
+        streams = await under_load(client_of(raised), scale, raised.engines[0].process.kill)
         figures = {**summary(streams), "resumed": await raised.counted("headrace_relay_resumed_total")}
     level = f"0 failed, streams resumed, longest gap <= {GAP_MS} ms"
     passed = figures["failed"] == 0 and figures["resumed"] > 0 and figures["longest_gap_ms"] <= GAP_MS
@@ -92,7 +88,7 @@ async def replica_killed(folder: Path, scale: Scale) -> Outcome:
 async def replica_killed_without_resume(folder: Path, scale: Scale) -> Outcome:
     """The same, of a deployment that did not ask for it."""
     async with stage(folder, [scale.engine] * 3, policy=StreamPolicy()) as raised:
-        them, on_it = _client(raised), 0
+        them, on_it = client_of(raised), 0
 
         async def strike() -> None:
             nonlocal on_it
@@ -100,7 +96,7 @@ async def replica_killed_without_resume(folder: Path, scale: Scale) -> Outcome:
                 on_it = int((await answer.text()).split("requests_running ")[1].split()[0])
             raised.engines[0].process.kill()
 
-        figures = {**summary(await _under_load(them, scale, strike)), "on_the_replica": on_it}
+        figures = {**summary(await under_load(them, scale, strike)), "on_the_replica": on_it}
     # One more may have arrived between the count and the kill.
     return Outcome("failed <= the streams that were on it", figures, figures["failed"] <= on_it + 1)
 
@@ -131,7 +127,7 @@ async def _struck(raised: Stage, scale: Scale, strike: Callable[[], Awaitable[fl
         nonlocal off_s
         off_s = await strike()
 
-    streams = await _under_load(_client(raised), scale, timed)
+    streams = await under_load(client_of(raised), scale, timed)
     return {**summary(streams), "off_s": round(off_s, 2), "resumed": await raised.counted("headrace_relay_resumed_total")}
 
 
@@ -152,7 +148,7 @@ async def replica_hangs(folder: Path, scale: Scale) -> Outcome:
 async def slow_first_token(folder: Path, scale: Scale) -> Outcome:
     """A healthy replica that thinks long before its first token, with a policy that allows far less silence after it."""
     async with stage(folder, [("--first-token", str(scale.patience_s))], policy=replace(RESUMED, silence_s=1.0)) as raised:
-        them, edge, ejected = _client(raised), raised.edges[0], 0
+        them, edge, ejected = client_of(raised), raised.edges[0], 0
         tasks = [asyncio.create_task(them.stream(10)) for _ in range(10)]
         while not all(task.done() for task in tasks):
             ejected += raised.engines[0].address not in await raised.healthy(edge)
@@ -161,46 +157,11 @@ async def slow_first_token(folder: Path, scale: Scale) -> Outcome:
     return Outcome("never ejected, 0 failed", figures, not ejected and figures["failed"] == 0)
 
 
-async def relay_killed(folder: Path, scale: Scale) -> Outcome:
-    """kill -9 of one of two relays: what was on it breaks, everything new goes around it."""
-    return await _one_of_two(folder, scale, lambda raised: raised.edges[0].relay_process.kill())
-
-
-async def envoy_killed(folder: Path, scale: Scale) -> Outcome:
-    """kill -9 of one of two Envoys: clients of the other notice nothing."""
-    return await _one_of_two(folder, scale, lambda raised: raised.edges[0].envoy.kill(), whole=True)
-
-
-async def _one_of_two(folder: Path, scale: Scale, strike: Callable[[Stage], None], *, whole: bool = False) -> Outcome:
-    """``whole``: the first edge is gone altogether, so that only clients of the second can be served after the strike."""
-    async with stage(folder, [scale.engine] * 2, edges=2) as raised:
-        struck_at = 0.0
-        first, second = (Client(raised.http, [edge.url]) for edge in raised.edges)
-
-        def struck() -> None:
-            nonlocal struck_at
-            strike(raised)
-            struck_at = asyncio.get_running_loop().time()
-
-        half = replace(scale, per_s=scale.per_s / 2)
-        other = asyncio.create_task(second.steady(half.per_s, half.seconds, half.tokens))
-        mine = await _under_load(first, half, struck)
-        others = await other
-    on_it = [stream for stream in mine if stream.began < struck_at <= stream.ended]
-    after = [stream for stream in mine if stream.began >= struck_at]
-    figures: dict[str, Any] = {"on_it_failed": summary(on_it)["failed"], "on_it": len(on_it), "others": summary(others)}
-    passed = figures["others"]["failed"] == 0
-    if not whole:
-        figures["after"] = summary(after)
-        passed = passed and figures["after"]["failed"] == 0
-    return Outcome("0 failed through the other" + ("" if whole else ", 0 failed after the kill through the same edge"), figures, passed)
-
-
 async def overload(folder: Path, scale: Scale) -> Outcome:
     """Ten times more requests at once than all slots take."""
     slots, per_endpoint = 8, 8
     async with stage(folder, [(*scale.engine, "--slots", str(slots))] * 2, per_endpoint=per_endpoint) as raised:
-        them, edge = _client(raised), raised.edges[0]
+        them, edge = client_of(raised), raised.edges[0]
         loop, unhealthy = asyncio.get_running_loop(), 0
         flood = [asyncio.create_task(them.stream(scale.tokens)) for _ in range(10 * 2 * slots)]
         while not all(task.done() for task in flood):
@@ -214,38 +175,6 @@ async def overload(folder: Path, scale: Scale) -> Outcome:
     return Outcome(level, figures, figures["failed"] == 0 and not unhealthy and again.ok and recovery_s <= RECOVERY_S)
 
 
-async def planned_shift(folder: Path, scale: Scale) -> Outcome:
-    """All traffic from one set of replicas to another, drained, then stopped."""
-    async with stage(folder, [scale.engine] * 2) as raised:
-        them, old = _client(raised), list(raised.engines)
-
-        async def strike() -> None:
-            for number in (2, 3):
-                raised.add_engine(f"e{number}", *scale.engine)
-            await raised.publish()
-            await raised.until_ready()
-            for engine in old:
-                engine.draining = True
-            await raised.publish()
-            async with asyncio.timeout(120):
-                while await _running(raised, old):  # noqa: ASYNC110 (another process's state)
-                    await asyncio.sleep(0.1)
-            for engine in old:
-                engine.process.send(signal.SIGTERM)
-
-        figures = summary(await _under_load(them, replace(scale, per_s=scale.many_per_s), strike))
-        figures["streams_per_s"] = scale.many_per_s
-    return Outcome("0 failed, 0 broken", figures, figures["failed"] == 0)
-
-
-async def _running(raised: Stage, engines: list[Engine]) -> int:
-    running = 0
-    for engine in engines:
-        async with raised.http.get(f"http://{engine.address}/metrics") as answer:
-            running += int((await answer.text()).split("requests_running ")[1].split()[0])
-    return running
-
-
 async def cluster_gone(folder: Path, scale: Scale) -> Outcome:
     """Both replicas of one cluster killed at once; two of another remain."""
     async with stage(folder, [scale.engine] * 4) as raised:
@@ -257,27 +186,7 @@ async def cluster_gone(folder: Path, scale: Scale) -> Outcome:
                 engine.process.send(signal.SIGKILL)
             struck_at = asyncio.get_running_loop().time()
 
-        streams = await _under_load(_client(raised), scale, strike)
+        streams = await under_load(client_of(raised), scale, strike)
         late = [stream.ended - struck_at for stream in streams if not stream.ok and stream.ended >= struck_at]
         figures = {**summary(streams), "last_failure_s": round(max(late, default=0.0), 2)}
     return Outcome(f"traffic elsewhere <= {ELSEWHERE_S:g} s, 0 failed behind the relay", figures, figures["failed"] == 0)
-
-
-async def cost_of_the_relay(folder: Path, scale: Scale) -> Outcome:
-    """CPU per streamed chunk, of the relay beside an Envoy that passes the same streams."""
-    return Outcome("", await relay_cost(folder, scale.seconds), True)
-
-
-ROWS: dict[str, Row] = {
-    "replica-killed": replica_killed,
-    "replica-killed-without-resume": replica_killed_without_resume,
-    "replica-black-hole": replica_cut_off,
-    "replica-hangs": replica_hangs,
-    "slow-first-token": slow_first_token,
-    "relay-killed": relay_killed,
-    "envoy-killed": envoy_killed,
-    "overload": overload,
-    "planned-shift": planned_shift,
-    "cluster-gone": cluster_gone,
-    "relay-cost": cost_of_the_relay,
-}

@@ -12,7 +12,8 @@ import aiohttp
 import structlog
 
 from scheduler.domain.errors import InvalidInputError
-from simulations.chaos.rows import FULL, QUICK, ROWS, Outcome
+from simulations.chaos.rows import Outcome
+from simulations.chaos.table import FULL, QUICK, ROWS
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import json
 import os
 import signal
 from collections.abc import Sequence
@@ -20,7 +19,8 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
-from simulations.engines.text import chat_text, count, words
+from simulations.engines.prompt import Prompt, as_event
+from simulations.engines.text import words
 
 FAULTS = ("none", "hang", "hang-streams", "garbage", "error", "exit")
 _BODY_BYTES = 64 * 1024 * 1024
@@ -90,7 +90,7 @@ class Engine:
         await self.past_hang("hang")
         try:
             body = await request.json()
-            prompt = _Prompt.of(body, chat=request.path.endswith("/chat/completions"))
+            prompt = Prompt.of(body, chat=request.path.endswith("/chat/completions"))
         except (ValueError, TypeError, AttributeError) as error:
             return _refusal(400, f"not a request: {error}", "invalid_request_error")
         if self.fault == "error":
@@ -99,7 +99,7 @@ class Engine:
             return _refusal(503, "all slots and the queue are taken", "overloaded")
         return await (self._stream(request, prompt) if prompt.streamed else self._whole(prompt))
 
-    async def _whole(self, prompt: _Prompt) -> web.Response:
+    async def _whole(self, prompt: Prompt) -> web.Response:
         async with self._turn():
             said = words(self.seed, prompt.before)
             text = "".join(next(said) for _ in range(prompt.tokens))
@@ -108,7 +108,7 @@ class Engine:
             self.tokens_total += prompt.tokens
         return web.json_response(prompt.answer(f"cmpl-{next(self.numbers)}", prompt.prefill(self.echo) + text))
 
-    async def _stream(self, request: web.Request, prompt: _Prompt) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, prompt: Prompt) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream", "cache-control": "no-cache"})
         response.enable_chunked_encoding()
         await response.prepare(request)
@@ -122,11 +122,11 @@ class Engine:
                 await response.write(prompt.event(name, {"content": prefill}))
             await self._say(response, prompt, name)
         await response.write(prompt.event(name, {}, finish="length"))
-        await response.write(_data({**prompt.frame(name), "choices": [], "usage": prompt.usage}) + b"data: [DONE]\n\n")
+        await response.write(as_event({**prompt.frame(name), "choices": [], "usage": prompt.usage}) + b"data: [DONE]\n\n")
         await response.write_eof()
         return response
 
-    async def _say(self, response: web.StreamResponse, prompt: _Prompt, name: str) -> None:
+    async def _say(self, response: web.StreamResponse, prompt: Prompt, name: str) -> None:
         """Keep the pace by the clock and not by the sleep, so that a late wake-up is caught up with."""
         loop = asyncio.get_running_loop()
         began, said = loop.time(), words(self.seed, prompt.before)
@@ -154,56 +154,6 @@ class Engine:
         finally:
             self.running -= 1
             self.gate.release()
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """One request, read. ``before`` is everything that comes before the answer's first word."""
-
-    chat: bool
-    before: str
-    tokens: int
-    streamed: bool
-    model: str
-    partial: str = ""
-
-    @staticmethod
-    def of(body: dict[str, Any], *, chat: bool) -> _Prompt:
-        tokens = int(body.get("max_completion_tokens") or body.get("max_tokens") or 32)
-        streamed, model = bool(body.get("stream")), str(body.get("model", ""))
-        if not chat:
-            return _Prompt(False, str(body["prompt"]), tokens, streamed, model)
-        messages = body["messages"]
-        last = messages[-1] if messages else {}
-        continued = last.get("role") == "assistant" and body.get("add_generation_prompt") is not True
-        return _Prompt(True, chat_text(messages, continued=continued), tokens, streamed, model, last["content"] if continued else "")
-
-    def prefill(self, echo: bool) -> str:
-        return self.partial if echo else ""
-
-    @property
-    def usage(self) -> dict[str, int]:
-        before = count(self.before)
-        return {"prompt_tokens": before, "completion_tokens": self.tokens, "total_tokens": before + self.tokens}
-
-    def frame(self, name: str) -> dict[str, Any]:
-        kind = "chat.completion.chunk" if self.chat else "text_completion"
-        return {"id": name, "object": kind, "created": 1, "model": self.model}
-
-    def event(self, name: str, delta: dict[str, str], finish: str | None = None) -> bytes:
-        choice: dict[str, Any] = {"index": 0, "finish_reason": finish}
-        choice |= {"delta": delta} if self.chat else {"text": delta.get("content", "")}
-        return _data({**self.frame(name), "choices": [choice]})
-
-    def answer(self, name: str, text: str) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "finish_reason": "length"}
-        choice |= {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
-        kind = "chat.completion" if self.chat else "text_completion"
-        return {"id": name, "object": kind, "created": 1, "model": self.model, "choices": [choice], "usage": self.usage}
-
-
-def _data(event: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n"
 
 
 def _refusal(status: int, message: str, code: str) -> web.Response:

@@ -11,8 +11,8 @@ import pytest
 
 from scheduler.domain.workload import EngineKind
 from scheduler.runtime.weights import find_weights
-from simulations.chaos.rows import QUICK, ROWS
 from simulations.chaos.stage import DEPLOYMENT, RESUMED, Stage, stage
+from simulations.chaos.table import QUICK, ROWS
 
 pytestmark = pytest.mark.chaos
 
