@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from scheduler.domain.usage import TokenUsage
 from scheduler.domain.workload import Resume, StreamPolicy
 from scheduler.edge.metering import AccessLogFollower, usage_rows
@@ -76,7 +74,7 @@ async def test_streams_of_a_hung_replica_are_continued_and_sampled_ones_break_as
 
 async def test_before_the_first_token_any_request_is_sent_again_and_none_is_hurried(tmp_path: Path) -> None:
     """The silence that the policy allows is shorter than the time to the first token here."""
-    async with stage(tmp_path, [("--first-token", "2.5", "--rate", "50")] * 2, policy=replace(RESUMED, silence_s=0.5)) as raised:
+    async with stage(tmp_path, [("--first-token", "1.5", "--rate", "50")] * 2, policy=replace(RESUMED, silence_s=0.5)) as raised:
         them = client(raised)
         tasks = [asyncio.create_task(them.stream(10, temperature=1, tools=[{"type": "function"}])) for _ in range(4)]
         await asyncio.sleep(0.3)
@@ -142,11 +140,11 @@ async def test_a_client_that_leaves_takes_its_request_along(tmp_path: Path) -> N
         await until(lambda: running(0))
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
-async def test_answers_that_are_no_stream_pass_and_what_a_client_claims_for_the_relay_is_ignored(tmp_path: Path, path: str) -> None:
+async def test_answers_that_are_no_stream_pass_and_what_a_client_claims_for_the_relay_is_ignored(tmp_path: Path) -> None:
     async with stage(tmp_path, [()]) as raised:
         url, liar = raised.edges[0].url, {"x-headrace-deployment": "other", "x-headrace-go-to": "MTI3LjAuMC4xOjE="}
         body = {"model": DEPLOYMENT, "prompt": "once", "messages": [{"role": "user", "content": "x"}], "max_tokens": 4}
-        async with raised.http.post(f"{url}{path}", json=body, headers=liar) as answer:
-            assert (answer.status, (await answer.json())["usage"]["completion_tokens"]) == (200, 4)
-            assert not [name for name in answer.headers if name.lower().startswith("x-headrace")]
+        for path in ("/v1/completions", "/v1/chat/completions"):
+            async with raised.http.post(f"{url}{path}", json=body, headers=liar) as answer:
+                assert (answer.status, (await answer.json())["usage"]["completion_tokens"]) == (200, 4)
+                assert not [name for name in answer.headers if name.lower().startswith("x-headrace")]
