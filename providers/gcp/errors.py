@@ -61,7 +61,7 @@ def mapped(call: str) -> Iterator[None]:
     import requests
     from google.api_core import exceptions as foreign
     from google.auth import exceptions as auth
-    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+    from google.protobuf.json_format import ParseError
 
     try:
         yield

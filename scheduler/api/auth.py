@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Annotated
@@ -26,6 +27,13 @@ def new_key(role: str, subject: str, now: datetime) -> tuple[str, ApiKey]:
     """A fresh key: its secret, shown once, and what is stored of it."""
     secret = f"hr_{secrets.token_urlsafe(32)}"
     return secret, ApiKey(f"k-{secrets.token_hex(6)}", role, subject, hash_key(secret), now)
+
+
+def new_client_key(tenant: str, now: datetime, sign: Callable[[str, str, datetime], str]) -> tuple[str, ApiKey]:
+    """A fresh client key: a signed token that the edge can check by itself, and what is stored of it."""
+    key_id = f"k-{secrets.token_hex(6)}"
+    secret = sign(key_id, tenant, now)
+    return secret, ApiKey(key_id, "client", tenant, hash_key(secret), now)
 
 
 def hash_key(secret: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Gauge, generate_latest
 
-from scheduler.api.auth import Operator, Viewer, new_key
+from scheduler.api.auth import Operator, Viewer, new_client_key, new_key
 from scheduler.api.fleet import is_paid
 from scheduler.api.services import Use
 from scheduler.demand import DemandView, observe
@@ -149,7 +149,10 @@ async def create_key(
     subject: Annotated[str, Body(max_length=100)] = "",
 ) -> NewKey:
     """Create a key. ``subject`` is the cluster of an agent or the tenant of a client."""
-    secret, key = new_key(role, subject, use.clock())
+    if role == "client" and use.sign_client is not None:
+        secret, key = new_client_key(subject or "default", use.clock(), use.sign_client)
+    else:
+        secret, key = new_key(role, subject, use.clock())
     await use.stores.keys.put_key(key)
     return NewKey(secret, KeyOut.of(key))
 

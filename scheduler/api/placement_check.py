@@ -18,6 +18,9 @@ from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.jurisdiction import within
 from scheduler.domain.offer import CapacityType, offer_id
 
+ENDPOINT = "endpoint:"
+"""What the provider, cluster, accelerator and shapes of an external endpoint begin with."""
+
 ERRORS_MAX = 50
 """Errors told at once; more of them have the same cause."""
 
@@ -149,6 +152,16 @@ def _market(doc: form.ProblemDoc) -> Iterator[InvalidInputError]:
     types = frozenset(_type_name(each) for each in doc.instance_types)
     for index, kind in enumerate(doc.instance_types):
         yield from _accelerator(f"instance_types[{index}].accelerator", kind.accelerator)
+    for name in ("instance_types", "clusters", "shapes"):
+        for index, each in enumerate(getattr(doc, name)):
+            field = "provider" if name == "instance_types" else "id"
+            if getattr(each, field).startswith(ENDPOINT):
+                yield InvalidInputError(f"{name}[{index}].{field}", getattr(each, field), "is kept for external endpoints", "Rename it.")
+    for name in ("offers", "nodes"):
+        for index, each in enumerate(getattr(doc, name)):
+            if each.capacity_type is CapacityType.ENDPOINT:
+                remedy = "Declare external endpoints under endpoints."
+                yield InvalidInputError(f"{name}[{index}].capacity_type", "endpoint", "is no capacity that can be launched", remedy)
     for index, offer in enumerate(doc.offers):
         yield from _dangling(f"offers[{index}].type", offer.type, types, "instance type")
     for index, held in enumerate(doc.reservations):
@@ -207,7 +220,8 @@ def _rules(at: str, deployment: form.DeploymentDoc, doc: form.ProblemDoc) -> Ite
         yield InvalidInputError(
             f"{at}.rules.spot_ceiling", rules.spot_ceiling, "contradicts capacity_types, which allows only spot", remedy
         )
-    clusters = frozenset(each.id for each in doc.clusters)
+    external = frozenset(f"{ENDPOINT}{each.id}" for each in doc.endpoints)
+    clusters = frozenset(each.id for each in doc.clusters) | external
     for field in ("clusters", "pins"):
         for index, name in enumerate(getattr(rules, field)):
             yield from _dangling(f"{at}.rules.{field}[{index}]", name, clusters, "cluster")
@@ -215,7 +229,8 @@ def _rules(at: str, deployment: form.DeploymentDoc, doc: form.ProblemDoc) -> Ite
         if rules.clusters and name not in rules.clusters:
             yield InvalidInputError(f"{at}.rules.pins[{index}]", name, "contradicts rules.clusters, which leaves it out", "Add it there.")
     for index, key in enumerate(rules.accelerators):
-        yield from _accelerator(f"{at}.rules.accelerators[{index}]", key)
+        if key not in external:
+            yield from _accelerator(f"{at}.rules.accelerators[{index}]", key)
     yield from _residency(at, deployment)
 
 

@@ -21,6 +21,7 @@ from scheduler.domain.workload import (
     Model,
     PlacementRules,
     PriceBook,
+    Robust,
     Slo,
     Spread,
     Survivability,
@@ -32,13 +33,12 @@ class PlacementProblem:
     """One document.
 
     Attributes:
-        objective: ``cost`` or ``margin``. amortisation_h: horizon over which the one-off cost of a move is spread.
+        objective: ``cost`` or ``margin``.
         about: how the problem was made, free text by name.
     """
 
     snapshot: Snapshot
     objective: str = "cost"
-    amortisation_h: float = 24.0
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,8 +68,10 @@ def problem_of(text: str | bytes) -> PlacementProblem:
         endpoints=tuple(_endpoint(each) for each in doc.endpoints),
         egress_micro_usd_per_gb={(each.source, each.to): each.micro_usd_per_gb for each in doc.egress_micro_usd_per_gb},
         latency_ms={(each.origin, each.place): each.ms for each in doc.latency_ms},
+        amortisation_h=doc.settings.amortisation_h,
+        robust=Robust(**doc.settings.robust.model_dump()),
     )
-    return PlacementProblem(snapshot, doc.settings.objective, doc.settings.amortisation_h, doc.about)
+    return PlacementProblem(snapshot, doc.settings.objective, doc.about)
 
 
 def _offer(each: form.OfferDoc, kind: InstanceType, taken_at: datetime) -> Offer:
@@ -121,6 +123,7 @@ def _rules(each: form.RulesDoc) -> PlacementRules:
         **lists,
         spot_ceiling=each.spot_ceiling,
         spot_loss_share=each.spot_loss_share,
+        stockout_share=each.stockout_share,
         survivability=Survivability(**each.survivability.model_dump()) if each.survivability else None,
         spread=Spread(**each.spread.model_dump()) if each.spread else None,
     )
@@ -128,4 +131,4 @@ def _rules(each: form.RulesDoc) -> PlacementRules:
 
 def _endpoint(each: form.EndpointDoc) -> ExternalEndpoint:
     price = PriceBook(**each.price.model_dump())
-    return ExternalEndpoint(each.id, each.model, each.url, each.jurisdiction, price, each.tokens_per_s_max)
+    return ExternalEndpoint(each.id, each.model, each.url, each.jurisdiction, price, each.tokens_per_s_max, each.slice_tokens_per_s)

@@ -41,11 +41,19 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class RobustDoc(Part):
+    """What every deployment must withstand beyond its own rules, as shares of its demand."""
+
+    stockout_share: Share = 0.0
+    demand_growth: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+
+
 class SettingsDoc(Part):
     """What is minimised: ``cost``, or cost less revenue; one-off costs of moves are spread over ``amortisation_h``."""
 
     objective: Literal["cost", "margin"] = "cost"
     amortisation_h: Annotated[float, Field(gt=0, le=87_600, allow_inf_nan=False)] = 24.0
+    robust: RobustDoc = RobustDoc()
 
 
 class InstanceTypeDoc(Part):
@@ -223,6 +231,7 @@ class RulesDoc(Part):
     capacity_types: list[CapacityType] = []
     spot_ceiling: Share = 1.0
     spot_loss_share: Share = 0.0
+    stockout_share: Share = 0.0
     survivability: SurvivabilityDoc | None = None
     spread: SpreadDoc | None = None
     pins: list[Id] = []
@@ -263,7 +272,7 @@ class DeploymentDoc(Part):
 
 
 class EndpointDoc(Part):
-    """Someone else's endpoint, paid per token."""
+    """Someone else's endpoint, paid per token; a plan takes it by slices, each of which counts as a replica."""
 
     id: Id
     model: Id
@@ -271,6 +280,7 @@ class EndpointDoc(Part):
     jurisdiction: Country = ""
     price: PriceDoc
     tokens_per_s_max: Rate | None = None
+    slice_tokens_per_s: Rate = 100.0
 
 
 class EgressDoc(Part):

@@ -20,7 +20,8 @@ P = TypeVar("P", bound=form.Part)
 def document_of(problem: PlacementProblem) -> dict[str, Any]:
     """The document, as values that JSON has; parts without entries are left out."""
     snapshot = problem.snapshot
-    settings = form.SettingsDoc(objective=problem.objective, amortisation_h=problem.amortisation_h)
+    robust = _told(form.RobustDoc, snapshot.robust)
+    settings = form.SettingsDoc(objective=problem.objective, amortisation_h=snapshot.amortisation_h, robust=robust)
     doc = form.ProblemDoc(
         format="headrace-problem",
         version=1,
@@ -119,4 +120,4 @@ def _node(node: Node) -> form.NodeDoc:
 def _endpoint(endpoint: ExternalEndpoint) -> form.EndpointDoc:
     price = _told(form.PriceDoc, endpoint.price)
     told = {"id": endpoint.id, "model": endpoint.model, "url": endpoint.url, "jurisdiction": endpoint.jurisdiction}
-    return form.EndpointDoc(**told, price=price, tokens_per_s_max=endpoint.max_tokens_per_s)
+    return form.EndpointDoc(**told, price=price, tokens_per_s_max=endpoint.max_tokens_per_s, slice_tokens_per_s=endpoint.slice_tokens_per_s)

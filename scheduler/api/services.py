@@ -82,6 +82,7 @@ class Services:
         snapshot: assembles the present snapshot. epoch: the leader epoch of this process, 0 where it does not lead.
         facts: what this process is (version, role, what is simulated), shown by /v1/status.
         desk: answers where one deployment would go.
+        sign_client: the token of a client key, from its id, its tenant and the present; None where no edge takes keys.
     """
 
     stores: Stores
@@ -92,6 +93,7 @@ class Services:
     solving: SolveSettings = field(default_factory=SolveSettings)
     facts: Mapping[str, Any] = field(default_factory=dict)
     desk: Desk = field(default_factory=Desk)
+    sign_client: Callable[[str, str, datetime], str] | None = None
 
 
 def services(request: Request) -> Services:

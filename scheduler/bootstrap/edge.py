@@ -5,9 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scheduler.bootstrap.settings import Settings
-from scheduler.domain.routing import EdgeConfig
-from scheduler.edge.envoy import BOOTSTRAP, FrontDoor, render
+from scheduler.domain.errors import InvalidInputError
+from scheduler.domain.ports import Clock
+from scheduler.domain.routing import EdgeConfig, EdgeKeys, EdgeLimit
+from scheduler.domain.stores import KeyStore
+from scheduler.edge.admission import Admission
+from scheduler.edge.envoy import BOOTSTRAP, render
+from scheduler.edge.envoy_listener import FrontDoor
 from scheduler.edge.process import envoy_command
+from scheduler.edge.signing import load_signer
+
+
+def front_door(settings: Settings) -> FrontDoor:
+    """The embedded front door.
+
+    Raises:
+        InvalidInputError: a certificate without its key, or a key without its certificate.
+    """
+    if (settings.edge_certificate is None) != (settings.edge_private_key is None):
+        missing = "edge_private_key" if settings.edge_private_key is None else "edge_certificate"
+        raise InvalidInputError(missing, "", "is missing beside the other", "Set both for TLS, or neither.")
+    folder = settings.edge_folder
+    return FrontDoor(
+        directory=folder,
+        port=settings.edge_port,
+        admin_port=settings.edge_admin_port,
+        access_log=folder / "access.log",
+        host=settings.edge_host,
+        certificate=settings.edge_certificate,
+        private_key=settings.edge_private_key,
+        origin=settings.edge_origin,
+        region=settings.edge_region,
+    )
+
+
+def admission_source(settings: Settings, keys: KeyStore, clock: Clock) -> Admission:
+    """Who may come in at the front door, from the settings and the keys that were revoked."""
+    signer = load_signer(settings.signing_key_file) if settings.edge_needs_keys else None
+    limits = tuple(
+        EdgeLimit(tenant, of.requests_per_s, of.burst or of.requests_per_s) for tenant, of in sorted(settings.edge_limits.items())
+    )
+    return Admission(keys, clock, signer, limits)
 
 
 def prepare_edge(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -18,9 +56,11 @@ def prepare_edge(settings: Settings, environ: Mapping[str, str]) -> tuple[list[s
     """
     folder = settings.edge_folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    door = FrontDoor(folder, settings.edge_port, settings.edge_admin_port, folder / "access.log", settings.edge_host)
+    door = front_door(settings)
     if not (folder / BOOTSTRAP).exists():
-        for name, content in render(EdgeConfig(), door).items():
+        # Even while it knows no model, a door that needs keys must not answer without one.
+        keys = EdgeKeys(load_signer(settings.signing_key_file).jwks) if settings.edge_needs_keys else None
+        for name, content in render(EdgeConfig(keys=keys), door).items():
             if not (folder / name).exists():
                 (folder / name).write_bytes(content)
     return envoy_command(folder, environ)

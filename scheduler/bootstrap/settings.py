@@ -40,6 +40,15 @@ class ProviderIn(BaseModel):
         return ProviderSettings(self.name, self.kind or self.name, self.account, self.endpoint, tuple(self.regions), dict(self.options))
 
 
+class LimitIn(BaseModel):
+    """The most a tenant may send through one front door."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests_per_s: int = Field(ge=1, le=1_000_000)
+    burst: int = Field(0, ge=0, le=1_000_000, description="requests at once after a pause; as requests_per_s where 0")
+
+
 def default_providers() -> list[ProviderIn]:
     """Where nothing is configured: the bundled price list."""
     return [ProviderIn(name="snapshot")]
@@ -67,6 +76,13 @@ class Settings(BaseSettings):
     relay_admin_port: int = Field(8613, ge=0, le=65535)
     relay_return_port: int = Field(8614, ge=0, le=65535, description="where the edge takes the relay's own requests, on loopback")
     relay_waiting_max: int = Field(1000, ge=1, le=100_000, description="requests held for one deployment at a time")
+    edge_keys: bool = Field(False, description="ask clients for keys on loopback too; a front door on other addresses always does")
+    edge_signing_key: Path | None = Field(None, description="private key that signs client keys; a file in data_dir where empty")
+    edge_limits: dict[str, LimitIn] = Field(default_factory=dict, description="requests per second and burst, by tenant")
+    edge_certificate: Path | None = Field(None, description="PEM chain; with edge_private_key the front door speaks TLS")
+    edge_private_key: Path | None = Field(None, description="PEM key of edge_certificate")
+    edge_origin: str = Field("", description="whose requests come in at this front door, as in the deployments' demand")
+    edge_region: str = Field("", description="region whose clusters this front door prefers, also as provider:region")
     require_keys: bool = Field(False, description="ask for API keys on loopback too; other addresses always need them")
     providers: list[ProviderIn] = Field(default_factory=default_providers)
     tick_s: float = Field(0.5, gt=0, le=60)
@@ -92,6 +108,14 @@ class Settings(BaseSettings):
     @property
     def edge_folder(self) -> Path:
         return self.edge_dir or self.data_dir / "edge"
+
+    @property
+    def edge_needs_keys(self) -> bool:
+        return self.edge_keys or self.edge_host not in (LOOPBACK, "localhost", "::1")
+
+    @property
+    def signing_key_file(self) -> Path:
+        return self.edge_signing_key or self.data_dir / "client-keys.pem"
 
     @property
     def on_loopback(self) -> bool:

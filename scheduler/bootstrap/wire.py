@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from scheduler.api.auth import new_key
 from scheduler.api.services import ApiSettings, Services
+from scheduler.bootstrap.edge import admission_source, front_door
 from scheduler.bootstrap.relay import edge_relay
 from scheduler.bootstrap.settings import Settings
 from scheduler.control import ControlLoop, LoopSettings, LoopStores, World
@@ -24,8 +25,10 @@ from scheduler.domain.routing import EdgeConfig, EdgeRelay
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Fleet, OfferFilter, Workload
 from scheduler.domain.workload import Deployment, EngineShape, Model
-from scheduler.edge.envoy import FrontDoor
+from scheduler.edge.admission import Publishers
+from scheduler.edge.envoy_listener import FrontDoor
 from scheduler.edge.publish import FilePublisher
+from scheduler.edge.signing import load_signer
 from scheduler.edge.stats import AdminStats, EdgeUnreadableError
 from scheduler.edge.table import build_edge_config
 from scheduler.inventory.assemble import Sources, assemble
@@ -130,8 +133,7 @@ def wire(
     async def snapshot(now: datetime, joining: Sequence[Cluster] = ()) -> Snapshot:
         return await assemble(sources, now, joining=joining)
 
-    folder = settings.edge_folder
-    door = FrontDoor(folder, settings.edge_port, settings.edge_admin_port, folder / "access.log", settings.edge_host)
+    door = front_door(settings)
     launchers = {(p.name, p.account): p.launcher for p in providers if p.launcher is not None}
     edge = EdgeStats(settings.edge_admin_port)
     world = World(
@@ -140,7 +142,7 @@ def wire(
         launch=launch_of,
         route=partial(route, relay=edge_relay(settings)),
         executor=Executor(launchers, Describer(store, settings, environ, clock)),
-        publisher=FilePublisher(door),
+        publisher=Publishers(admission_source(settings, store.keys, clock), [FilePublisher(door)]),
         edge=edge,
     )
     loop_settings = LoopSettings(
@@ -165,8 +167,9 @@ def wire(
         settings=ApiSettings(
             open_on_loopback=settings.on_loopback and not settings.require_keys,
             lease_s=settings.agent_lease_s,
-            front_door=f"http://{settings.edge_host}:{settings.edge_port}",
+            front_door=f"{'https' if door.certificate else 'http'}://{settings.edge_host}:{settings.edge_port}",
         ),
+        sign_client=load_signer(settings.signing_key_file).sign,
         facts={"role": "control plane", "version": version("headrace"), "python": sys.version.split()[0], "holder": settings.holder},
     )
     return ControlPlane(settings, store, loop, (*collectors, *readers), services, door, edge, clock)

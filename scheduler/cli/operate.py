@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from scheduler.cli.client import call, out, show_json
+from scheduler.domain.errors import InvalidInputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 keys = typer.Typer(help="API keys: stored only as hashes.", no_args_is_help=True)
@@ -35,12 +36,18 @@ def list_keys(as_json: Json = False) -> None:
 
 @keys.command("create")
 def create_key(
-    role: Annotated[str, typer.Argument(help="viewer, operator, agent or client")],
+    role: Annotated[str, typer.Argument(help="viewer, operator, agent or client; client where a tenant is named")] = "",
     subject: Annotated[str, typer.Option(help="the cluster of an agent, the tenant of a client")] = "",
+    tenant: Annotated[str, typer.Option(help="make a client key of this tenant, for the front door")] = "",
     as_json: Json = False,
 ) -> None:
     """Create a key; its secret is shown once."""
-    made = call("POST", "/v1/keys", body={"role": role, "subject": subject})
+    if not role and not tenant:
+        raise InvalidInputError("role", role, "is missing", "Name viewer, operator, agent or client, or give --tenant.")
+    if tenant and role not in ("", "client"):
+        raise InvalidInputError("tenant", tenant, f"a key of role {role} has none", "Leave out the role or the tenant.")
+    role = role or "client"
+    made = call("POST", "/v1/keys", body={"role": role, "subject": tenant or subject})
     show_json(made) if as_json else out.print(f"{made['key']['id']} ({role}): {made['secret']}", soft_wrap=True)
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from scheduler.optimizer import SolveSettings
 
 BAD_INPUT = 2
+EXPLAINED = 3
+"""Deployments with unmet demand whose conflict is sought."""
+
 SHOWN = 40
 """Placements and violations shown to people; the JSON has all of them."""
 
@@ -48,6 +51,9 @@ def optimize(
     Exit code 1 where demand stays unmet or a rule is broken, 2 where the document is wrong.
     """
     try:
+        if what_if and (schema or export is not None):
+            remedy = "Export first, then ask of the file: headrace optimize FILE --what-if ..."
+            raise InvalidInputError("--what-if", what_if[0], f"asks nothing of {'--schema' if schema else '--export'}", remedy)
         if schema:
             show_json(_schema())
         elif export is not None:
@@ -84,13 +90,14 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None, quest
     """Read, solve, check; the plan document. With a certificate the fleet is decomposed, whatever its size."""
     from scheduler.api.plan_document import plan_document
     from scheduler.bootstrap.problem_file import read_problem, write_file
-    from scheduler.optimizer import check, solve, solve_large, what_if, with_modelled_shapes
+    from scheduler.optimizer import check, compare, solve, solve_large, what_if, with_endpoints, with_modelled_shapes, with_robust
 
     began = perf_counter()
     problem = read_problem(path)
     if problem.objective != "cost":
         raise InvalidInputError("settings.objective", problem.objective, "is not what this version minimises", "Use cost.")
-    snapshot = with_modelled_shapes(what_if(problem.snapshot, questions))
+    unchanged = with_endpoints(with_robust(with_modelled_shapes(problem.snapshot)))
+    snapshot = what_if(unchanged, questions)
     read = perf_counter()
     if certificate is not None:
         target, decomposed = solve_large(snapshot, settings)
@@ -101,25 +108,26 @@ def _solved(path: Path, settings: SolveSettings, certificate: Path | None, quest
     violations = check(snapshot, target)
     done = perf_counter()
     times = {"read": round((read - began) * 1000), "solve": round((solved - read) * 1000), "check": round((done - solved) * 1000)}
-    document = plan_document(target, violations, times)
+    document = plan_document(target, violations, times) | _conflicts(snapshot, target, settings)
     if not questions:
         return document
     # Both in the same way: whole or decomposed, within the same limits.
-    unchanged, quiet = with_modelled_shapes(problem.snapshot), replace(settings, explain=False)
+    quiet = replace(settings, explain=False)
     unchanged_target = solve(unchanged, quiet) if certificate is None else solve_large(unchanged, quiet)[0]
-    return document | _compared(questions, (unchanged_target, target), snapshot, settings)
+    return document | {"what_if": asdict(compare(questions, unchanged_target, target))}
 
 
-def _compared(questions: list[str], targets: tuple[Target, Target], changed: Snapshot, settings: SolveSettings) -> dict[str, Any]:
-    """What the questions change, and why not everything can be met after them."""
-    from scheduler.optimizer import compare, conflict
+def _conflicts(snapshot: Snapshot, target: Target, settings: SolveSettings) -> dict[str, Any]:
+    """Which rules of whom cannot hold together where demand stays unmet, the most important deployments first."""
+    from scheduler.optimizer import conflict
 
-    before, after = targets
-    # Finding a conflict re-solves the whole as one program, which is only for fleets of that size.
-    small = len(changed.deployments) * len(changed.offers) <= settings.whole_max
-    found = conflict(changed, after, settings) if after.unmet and small else None
+    # Finding a conflict re-solves the whole as one program, a dozen times for each deployment: only for fleets of that size.
+    small = len(snapshot.deployments) * len(snapshot.offers) <= settings.whole_max
+    priority = {deployment.id: deployment.priority for deployment in snapshot.deployments}
+    short = sorted({each.deployment for each in target.unmet}, key=lambda name: (-priority[name], name))[:EXPLAINED]
+    asked = replace(target, unmet=tuple(each for each in target.unmet if each.deployment in short))
+    found = conflict(snapshot, asked, settings) if short and small else None
     return {
-        "what_if": asdict(compare(questions, before, after)),
         "conflicts": list(found.conflicts) if found else [],
         "remedies": list(found.remedies) if found else [],
     }
@@ -138,7 +146,6 @@ def _finish(document: dict[str, Any], plan: Path | None, as_json: bool) -> None:
 def _show(document: dict[str, Any]) -> None:
     if "what_if" in document:
         show_comparison(document["what_if"])
-        show_conflict(document)
     table = Table("deployment", "shape", "cluster", "offer", "replicas")
     for each in document["placements"][:SHOWN]:
         table.add_row(each["deployment"], each["shape"], each["cluster"], each["offer_id"], str(each["replicas"]))
@@ -155,5 +162,6 @@ def _show(document: dict[str, Any]) -> None:
     out.print(f"{document['status']}; {times}")
     for each in document["unmet"][:SHOWN]:
         out.print(f"[red]unmet[/red] {each['deployment']}: {each['tokens_per_s']:.1f} tokens/s ({each['origin']})")
+    show_conflict(document)
     for each in document["violations"][:SHOWN]:
         out.print(f"[red]violation[/red] {each['rule']} {each['subject']}: {each['text']}")

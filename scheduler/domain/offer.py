@@ -12,6 +12,7 @@ class CapacityType(StrEnum):
     SPOT = "spot"
     RESERVED = "reserved"
     CAPACITY_BLOCK = "capacity-block"
+    ENDPOINT = "endpoint"
 
     @property
     def revocable(self) -> bool:

@@ -28,6 +28,7 @@ class EdgeLocality:
 
     Attributes:
         priority: 0 first; a higher one takes over when the lower ones are unhealthy.
+        jurisdiction: whose law applies there; "" where it is not known.
         weight: share of traffic among localities of the same priority.
     """
 
@@ -38,6 +39,7 @@ class EdgeLocality:
     weight: int
     priority: int
     endpoints: tuple[EdgeEndpoint, ...]
+    jurisdiction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class EdgeBackend:
     """One deployment as an upstream of the edge.
 
     Attributes:
+        origins: where its declared demand comes from.
+        residency: the jurisdictions that may serve each origin's requests, by origin; origins without a rule are left out.
         health_timeout_s: how long a health check may take; ``unhealthy_after``: failed checks in a row that take an endpoint out.
         stream: what the relay does for it. engine: kind of its engines, which decides how a stream is continued.
         health_path: what a health check asks for.
@@ -56,6 +60,8 @@ class EdgeBackend:
     max_requests_per_endpoint: int = 64
     health_timeout_s: int = 2
     unhealthy_after: int = 2
+    origins: tuple[str, ...] = ()
+    residency: tuple[tuple[str, tuple[str, ...]], ...] = ()
     stream: StreamPolicy = field(default_factory=StreamPolicy)
     engine: str = ""
     health_path: str = "/health"
@@ -88,9 +94,41 @@ class EdgeRelay:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeKeys:
+    """How the edge tells tenants' keys, with nobody to ask.
+
+    Attributes:
+        jwks: the public keys that client keys are signed with, as a JSON Web Key Set.
+        revoked: ids of client keys that are refused though their signature holds.
+    """
+
+    jwks: str
+    revoked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLimit:
+    """The most one tenant may send through one front door.
+
+    Attributes:
+        requests_per_s: sustained rate. burst: requests that may come at once after a pause.
+    """
+
+    tenant: str
+    requests_per_s: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """Everything the front door needs; the same value renders the same bytes."""
+    """Everything the front door needs; the same value renders the same bytes.
+
+    Attributes:
+        keys: None where requests need no key.
+    """
 
     routes: tuple[EdgeRoute, ...] = ()
     backends: tuple[EdgeBackend, ...] = ()
+    keys: EdgeKeys | None = None
+    limits: tuple[EdgeLimit, ...] = ()
     relay: EdgeRelay | None = None

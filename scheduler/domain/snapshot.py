@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from scheduler.domain.fleet import Cluster, Node, Replica
 from scheduler.domain.offer import Offer, Quota, Reservation
-from scheduler.domain.workload import Deployment, EngineShape, ExternalEndpoint, Model, ModelAlias
+from scheduler.domain.workload import Deployment, EngineShape, ExternalEndpoint, Model, ModelAlias, Robust
 
 
 class Freshness(StrEnum):
@@ -69,6 +69,8 @@ class Snapshot:
         caps: launch cap by offer id; an offer without one has none known.
         egress_micro_usd_per_gb: price of moving a gigabyte by (from region, to region), as ``provider:region`` names.
         latency_ms: network round trip by (origin, place), the place as ``provider:region``; an unknown pair limits nothing.
+        amortisation_h: horizon over which the one-off cost of a move is spread.
+        robust: what every deployment must withstand beyond its own rules.
     """
 
     version: int
@@ -88,6 +90,8 @@ class Snapshot:
     providers: tuple[ProviderStatus, ...] = ()
     egress_micro_usd_per_gb: Mapping[tuple[str, str], int] = field(default_factory=dict)
     latency_ms: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    amortisation_h: float = 24.0
+    robust: Robust = field(default_factory=Robust)
 
     def near(self, origin: str, place: str, latency_ms_max: int | None) -> bool:
         """True where requests of this origin may be served at ``provider:region`` under the limit."""

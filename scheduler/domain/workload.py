@@ -161,6 +161,8 @@ class PlacementRules:
         spot_ceiling: largest share of the replicas on spot, 0 to 1.
         spot_loss_share: share of demand that replicas already running must serve after the largest correlated spot
             pool (provider × region × accelerator) is lost; 0 for none.
+        stockout_share: share of demand that must be served although all replicas still to be started on one group of capacity
+            (provider × region × accelerator) turn out not to be; 0 for none. Reservations and endpoints count as had.
         pins: clusters that must hold at least one replica.
     """
 
@@ -172,9 +174,22 @@ class PlacementRules:
     capacity_types: tuple[str, ...] = ()
     spot_ceiling: float = 1.0
     spot_loss_share: float = 0.0
+    stockout_share: float = 0.0
     survivability: Survivability | None = None
     spread: Spread | None = None
     pins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Robust:
+    """What all deployments must withstand, as shares of their demand.
+
+    Attributes:
+        stockout_share: least ``stockout_share`` of their rules. demand_growth: least headroom.
+    """
+
+    stockout_share: float = 0.0
+    demand_growth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +329,11 @@ class ModelAlias:
 
 @dataclass(frozen=True, slots=True)
 class ExternalEndpoint:
-    """Someone else's endpoint, paid per token; elastic overflow that needs no nodes."""
+    """Someone else's endpoint, paid per token; elastic overflow that needs no nodes.
+
+    Attributes:
+        max_tokens_per_s: output tokens; None where it states none. slice_tokens_per_s: what a plan counts as one replica there.
+    """
 
     id: str
     model: str
@@ -322,6 +341,7 @@ class ExternalEndpoint:
     jurisdiction: str
     price: PriceBook
     max_tokens_per_s: float | None = None
+    slice_tokens_per_s: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)

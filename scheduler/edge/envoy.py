@@ -14,30 +14,15 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality
-from scheduler.edge.envoy_listener import error_replies, listener
-from scheduler.edge.envoy_relay import RETURN_ROUTES, quicken, relay_clusters, relayed, return_listener, return_table
-from scheduler.edge.envoy_routes import route_table, straight_action
+from scheduler.edge.envoy_errors import error_mappers
+from scheduler.edge.envoy_listener import FrontDoor, listener
+from scheduler.edge.envoy_relay import RETURN_ROUTES, quickened, relay_clusters, relayed, return_listener, return_table
+from scheduler.edge.envoy_routes import retry_policy, route_table
+from scheduler.edge.table import seen_from
 
 BOOTSTRAP = "bootstrap.json"
 _TYPES = "type.googleapis.com/envoy.config"
 _CONNECT_TIMEOUT = "2s"
-
-
-@dataclass(frozen=True, slots=True)
-class FrontDoor:
-    """Where one Envoy listens and writes.
-
-    Attributes:
-        directory: holds the rendered files; Envoy watches it.
-        admin_port: always on loopback.
-        access_log: a JSON line for each request.
-    """
-
-    directory: Path
-    port: int
-    admin_port: int
-    access_log: Path
-    host: str = "127.0.0.1"
 
 
 def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
@@ -45,19 +30,18 @@ def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
 
     Endpoints come before the clusters that use them, and clusters before the routes that lead to them.
     """
-    files: dict[str, Any] = {endpoints_file(backend.deployment): _discovery([_assignment(backend)]) for backend in config.backends}
+    files: dict[str, Any] = {}
+    for backend in config.backends:
+        files[endpoints_file(backend.deployment)] = _discovery([assignment(seen_from(backend, door.origin, door.region))])
+    sources = {backend.deployment: _source(door.directory, endpoints_file(backend.deployment)) for backend in config.backends}
     through = relayed(config)
-    clusters = [_cluster(backend, door.directory) for backend in config.backends]
-    for cluster in clusters:
-        if cluster["name"] in through:
-            quicken(cluster, through[cluster["name"]])
+    clusters = [quickened(cluster(backend, sources[backend.deployment]), backend, through) for backend in config.backends]
     files["cds.json"] = _discovery(clusters + relay_clusters(config))
     files["rds.json"] = _discovery([route_table(config)])
     if through:
-        files[RETURN_ROUTES] = _discovery([return_table(config, {name: straight_action(name) for name in through})])
-    returning = return_listener(config, _source(door.directory, RETURN_ROUTES), error_replies())
-    front = listener(door.host, door.port, str(door.access_log), _source(door.directory, "rds.json"))
-    files["lds.json"] = _discovery([front, *returning])
+        files[RETURN_ROUTES] = _discovery([return_table(config, retry_policy())])
+    returning = return_listener(config, _source(door.directory, RETURN_ROUTES), {"mappers": error_mappers()})
+    files["lds.json"] = _discovery([listener(door, config, _source(door.directory, "rds.json")), *returning])
     files[BOOTSTRAP] = _bootstrap(door)
     return {name: (json.dumps(content, indent=1, sort_keys=True) + "\n").encode() for name, content in files.items()}
 
@@ -90,12 +74,70 @@ def _bootstrap(door: FrontDoor) -> dict[str, Any]:
     }
 
 
-def _cluster(backend: EdgeBackend, directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class XdsSource:
+    """Where a remote front door asks for its configuration.
+
+    Attributes:
+        servers: ``host:port`` of each control plane; only the leader answers. token: what the front door shows.
+    """
+
+    servers: tuple[str, ...]
+    token: str
+
+
+def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
+    """The one file of a front door that is told everything else over xDS."""
+    ads = {
+        "api_type": "DELTA_GRPC",
+        "transport_api_version": "V3",
+        "set_node_on_first_message_only": True,
+        "grpc_services": [
+            {
+                "envoy_grpc": {"cluster_name": "control-plane"},
+                "initial_metadata": [{"key": "authorization", "value": f"Bearer {source.token}"}],
+            }
+        ],
+    }
+    http2 = {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": {"interval": "5s", "timeout": "5s"}}},
+        }
+    }
+    hosts = [{"endpoint": {"address": _address(server)}} for server in source.servers]
+    control = {
+        "name": "control-plane",
+        "type": "STRICT_DNS",
+        "connect_timeout": _CONNECT_TIMEOUT,
+        "load_assignment": {"cluster_name": "control-plane", "endpoints": [{"lb_endpoints": hosts}]},
+        "typed_extension_protocol_options": http2,
+    }
+    optional = {"certificate": door.certificate, "private_key": door.private_key, "origin": door.origin, "region": door.region}
+    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log)}
+    told |= {name: str(value) for name, value in optional.items() if value}
+    source_of = {"ads": {}, "resource_api_version": "V3"}
+    content = {
+        **_bootstrap(door),
+        "node": {"id": f"headrace-edge-{door.port}", "cluster": "headrace", "metadata": told},
+        "dynamic_resources": {"ads_config": ads, "lds_config": source_of, "cds_config": source_of},
+        "static_resources": {"clusters": [control]},
+    }
+    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _address(place: str) -> dict[str, Any]:
+    host, _, port = place.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def cluster(backend: EdgeBackend, endpoint_source: dict[str, Any]) -> dict[str, Any]:
+    """A deployment as Envoy's cluster; its endpoints come from elsewhere."""
     return {
         "@type": f"{_TYPES}.cluster.v3.Cluster",
         "name": backend.deployment,
         "type": "EDS",
-        "eds_cluster_config": {"eds_config": _source(directory, endpoints_file(backend.deployment))},
+        "eds_cluster_config": {"eds_config": endpoint_source},
         "connect_timeout": _CONNECT_TIMEOUT,
         "lb_policy": "LEAST_REQUEST",
         "common_lb_config": {
@@ -118,7 +160,7 @@ def _cluster(backend: EdgeBackend, directory: Path) -> dict[str, Any]:
             }
         ],
         "outlier_detection": _outlier_detection(),
-        "circuit_breakers": _circuit_breakers(backend.max_requests_per_endpoint),
+        "circuit_breakers": _circuit_breakers(backend),
         # One request at a time on each connection, so that connections per host are requests per host.
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -149,22 +191,31 @@ def _outlier_detection() -> dict[str, Any]:
     }
 
 
-def _circuit_breakers(per_endpoint: int) -> dict[str, Any]:
-    """The cap that matters is per endpoint; those of the whole cluster only bound memory."""
-    return {
-        "thresholds": [
-            {
-                "max_connections": 16384,
-                "max_pending_requests": 4096,
-                "max_requests": 16384,
-                "retry_budget": {"budget_percent": {"value": 25}, "min_retry_concurrency": 32},
-            }
-        ],
-        "per_host_thresholds": [{"max_connections": per_endpoint}],
-    }
+def _circuit_breakers(backend: EdgeBackend) -> dict[str, Any]:
+    """One set for each class: interactive requests have Envoy's high priority, batch requests its default one.
+
+    The cap that matters is per endpoint. It counts the connections of both classes, and batch requests may open one only
+    below half of it: the other half is kept for interactive requests. Only as many requests may wait as the endpoints can
+    take at once; one more is told to come back. The number of endpoints is rounded up to a power of two, because a cluster
+    whose breakers change is built anew.
+    """
+    endpoints = sum(len(locality.endpoints) for locality in backend.localities)
+    rounded = 1 << max(0, endpoints - 1).bit_length()
+    capacity = rounded * backend.max_requests_per_endpoint
+    budget = {"budget_percent": {"value": 25}, "min_retry_concurrency": 32}
+    thresholds = []
+    per_host = []
+    for priority, share in (("DEFAULT", 0.5), ("HIGH", 1.0)):
+        most = max(1, int(capacity * share))
+        thresholds.append(
+            {"priority": priority, "max_connections": most, "max_pending_requests": most, "max_requests": 2 * most, "retry_budget": budget}
+        )
+        per_host.append({"priority": priority, "max_connections": max(1, int(backend.max_requests_per_endpoint * share))})
+    return {"thresholds": thresholds, "per_host_thresholds": per_host}
 
 
-def _assignment(backend: EdgeBackend) -> dict[str, Any]:
+def assignment(backend: EdgeBackend) -> dict[str, Any]:
+    """A deployment's endpoints by cluster."""
     return {
         "@type": f"{_TYPES}.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": backend.deployment,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from scheduler.edge.envoy_relay import replica_from_relay
+from scheduler.domain.routing import EdgeConfig
+from scheduler.edge.envoy_admission import TENANT_PATH, admission
+from scheduler.edge.envoy_errors import error_mappers
+from scheduler.edge.envoy_relay import relay_filters
 
 MODEL_HEADER = "x-headrace-model"
 """Clients that name the model here spare the edge the reading of the body."""
 NAMESPACE = "headrace"
+MODEL_STATE = "headrace.model"
+"""Where the name that the body gave stands for the routes to look up."""
 USAGE_NAMESPACE = "headrace.usage"
 JSON_FILTER = "envoy.filters.http.json_to_metadata"
 ROUTE_TABLE = "models"
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 IDLE_TIMEOUT = "600s"
 """Silence allowed within a stream; a busy engine may take a minute to its first token. There is no total limit."""
-RETRY_AFTER_S = "2"
 
 _TYPES = "type.googleapis.com/envoy.extensions"
 _USAGE = (
@@ -29,15 +35,38 @@ _USAGE = (
 )
 
 
-def listener(host: str, port: int, access_log: str, route_source: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """Where one Envoy listens and writes.
+
+    Attributes:
+        directory: holds the rendered files; Envoy watches it.
+        admin_port: always on loopback.
+        access_log: a JSON line for each request.
+        certificate, private_key: PEM files; the listener speaks TLS where both are given, and reads them again on change.
+        origin: whose requests come in here, as in the deployments' demand. region: whose clusters come first.
+    """
+
+    directory: Path
+    port: int
+    admin_port: int
+    access_log: Path
+    host: str = "127.0.0.1"
+    certificate: Path | None = None
+    private_key: Path | None = None
+    origin: str = ""
+    region: str = ""
+
+
+def listener(door: FrontDoor, config: EdgeConfig, route_source: dict[str, Any]) -> dict[str, Any]:
     """The front door's listener."""
     manager = {
         "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "edge",
         "rds": {"route_config_name": ROUTE_TABLE, "config_source": route_source},
-        "http_filters": _filters(),
-        "access_log": [_access_log(access_log)],
-        "local_reply_config": error_replies(),
+        "http_filters": [*admission(config), *relay_filters(config), *_filters()],
+        "access_log": [_access_log(str(door.access_log), keys=config.keys is not None)],
+        "local_reply_config": {"mappers": error_mappers()},
         "use_remote_address": True,
         "normalize_path": True,
         "server_name": "headrace",
@@ -45,30 +74,56 @@ def listener(host: str, port: int, access_log: str, route_source: dict[str, Any]
         "request_timeout": "120s",
         "request_headers_timeout": "10s",
     }
+    chain: dict[str, Any] = {"filters": [{"name": "http", "typed_config": manager}]}
+    if door.certificate is not None and door.private_key is not None:
+        chain["transport_socket"] = _tls(door.certificate, door.private_key)
     return {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": "edge",
-        "address": {"socket_address": {"address": host, "port_value": port}},
+        "address": {"socket_address": {"address": door.host, "port_value": door.port}},
         "per_connection_buffer_limit_bytes": BODY_LIMIT_BYTES,
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+        "filter_chains": [chain],
+    }
+
+
+def _tls(certificate: Path, private_key: Path) -> dict[str, Any]:
+    """TLS 1.2 and above; a certificate that is moved into the place of the old one serves the next connection."""
+    files = {
+        "certificate_chain": {"filename": str(certificate)},
+        "private_key": {"filename": str(private_key)},
+        "watched_directory": {"path": str(certificate.parent)},
+    }
+    common = {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+        "tls_certificates": [files],
+        "alpn_protocols": ["h2", "http/1.1"],
+    }
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": f"{_TYPES}.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": common},
     }
 
 
 def _filters() -> list[dict[str, Any]]:
     return [
+        {"name": JSON_FILTER, "typed_config": json_filter(request=False)},
         {
-            "name": "envoy.filters.http.header_to_metadata",
+            # The routes' maps can look up a string of the filter state, and not one of the metadata.
+            "name": "envoy.filters.http.set_filter_state",
             "typed_config": {
-                "@type": f"{_TYPES}.filters.http.header_to_metadata.v3.Config",
-                "request_rules": [
-                    {"header": MODEL_HEADER, "on_header_present": {"metadata_namespace": NAMESPACE, "key": "model", "type": "STRING"}}
+                "@type": f"{_TYPES}.filters.http.set_filter_state.v3.Config",
+                "on_request_headers": [
+                    {
+                        "object_key": MODEL_STATE,
+                        "factory_key": "envoy.string",
+                        "format_string": {
+                            "text_format_source": {"inline_string": f"%DYNAMIC_METADATA({NAMESPACE}:model)%"},
+                            "omit_empty_values": True,
+                        },
+                        "skip_if_empty": True,
+                    }
                 ],
-                "response_rules": [replica_from_relay()],
             },
-        },
-        {
-            "name": JSON_FILTER,
-            "typed_config": json_filter(request=True),
         },
         {
             "name": "envoy.filters.http.sse_to_metadata",
@@ -112,48 +167,7 @@ def _usage_rule(key: str, path: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def openai_error(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
-    """An error body as OpenAI's clients read it."""
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-def error_replies() -> dict[str, Any]:
-    """Errors of Envoy's own making, in the shape that clients read."""
-    return {"mappers": _error_mappers()}
-
-
-def _error_mappers() -> list[dict[str, Any]]:
-    """Errors that Envoy itself answers, by their cause. Direct responses carry no flag and stay as they are."""
-    overloaded = openai_error("Too many requests are waiting for this model; try again soon.", "rate_limit_error", "overloaded")
-    unavailable = openai_error("No replica of this model is ready; try again soon.", "server_error", "no_ready_replica")
-    failed = openai_error("The replica could not be reached or broke off; try again.", "server_error", "replica_failed")
-    too_large = openai_error("The request body is larger than 32 MiB.", "invalid_request_error", "request_too_large")
-    return [
-        _mapper(_flags("UO"), overloaded, status=429),
-        _mapper(_flags("UH", "NC"), unavailable, status=503),
-        _mapper(_flags("UF", "UC", "UR", "URX", "UT", "LR"), failed, status=503),
-        _mapper(_status(413), too_large, status=413, retry=False),
-    ]
-
-
-def _flags(*flags: str) -> dict[str, Any]:
-    return {"response_flag_filter": {"flags": list(flags)}}
-
-
-def _status(code: int) -> dict[str, Any]:
-    return {"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": code, "runtime_key": "edge.unused"}}}}
-
-
-def _mapper(condition: dict[str, Any], body: dict[str, Any], *, status: int, retry: bool = True) -> dict[str, Any]:
-    mapper: dict[str, Any] = {"filter": condition, "status_code": status, "body_format_override": {"json_format": body}}
-    if retry:
-        mapper["headers_to_add"] = [
-            {"header": {"key": "retry-after", "value": RETRY_AFTER_S}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-        ]
-    return mapper
-
-
-def _access_log(path: str) -> dict[str, Any]:
+def _access_log(path: str, *, keys: bool) -> dict[str, Any]:
     """One JSON line a request. ``edge.metering`` is its reader; the names are shared with it."""
     usage = {key: f"%DYNAMIC_METADATA({USAGE_NAMESPACE}:{key})%" for key, _ in _USAGE}
     line = {
@@ -162,7 +176,9 @@ def _access_log(path: str) -> dict[str, Any]:
         "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
-        "model": f"%DYNAMIC_METADATA({NAMESPACE}:model)%",
+        "model": f"%METADATA(ROUTE:{NAMESPACE}:model)%",
+        "tenant": f"%DYNAMIC_METADATA({TENANT_PATH})%" if keys else None,
+        "class": "%REQ(X-HEADRACE-CLASS)%",
         "deployment": "%UPSTREAM_CLUSTER_RAW%",
         "replica": "%UPSTREAM_METADATA(headrace:replica)%",
         "relayed_replica": f"%DYNAMIC_METADATA({NAMESPACE}:replica)%",
@@ -175,6 +191,7 @@ def _access_log(path: str) -> dict[str, Any]:
         "request_id": "%REQ(X-REQUEST-ID)%",
         "usage": usage,
     }
+    line = {name: value for name, value in line.items() if value is not None}
     return {
         "name": "envoy.access_loggers.file",
         "typed_config": {

@@ -23,7 +23,9 @@ REPLICA, ENDPOINT, GO_TO = "x-headrace-replica", "x-headrace-endpoint", "x-headr
 _TYPES = "type.googleapis.com/envoy.extensions"
 _CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 _RETURN_TABLE = "relay-return"
-_LIMITS = {"thresholds": [{"max_connections": 16384, "max_pending_requests": 4096, "max_requests": 16384, "max_retries": 1024}]}
+_MOST = {"max_connections": 16384, "max_pending_requests": 4096, "max_requests": 16384, "max_retries": 1024}
+_LIMITS = {"thresholds": [{**_MOST, "priority": "DEFAULT"}, {**_MOST, "priority": "HIGH"}]}
+CLASS = "x-headrace-class"
 _PLENTY = "600s"
 _QUICK_S = 2
 """Backends whose health checks may take no longer than this are checked more often where they are resumed."""
@@ -87,14 +89,16 @@ def _aggregate(deployment: str) -> dict[str, Any]:
     }
 
 
-def quicken(cluster: dict[str, Any], backend: EdgeBackend) -> None:
-    """Change the cluster of a deployment whose streams are resumed, so that a hung replica is found within two seconds.
+def quickened(cluster: dict[str, Any], backend: EdgeBackend, through: Mapping[str, EdgeBackend]) -> dict[str, Any]:
+    """A backend's cluster; where its streams are resumed, a hung replica is found within two seconds.
 
     Engines whose health checks must be patient keep their patience.
     """
-    if backend.stream.resume is not Resume.NEVER and backend.health_timeout_s <= _QUICK_S:
-        for check in cluster["health_checks"]:
-            check |= {"timeout": "0.6s", "interval": "0.25s", "no_traffic_interval": "0.25s"}
+    resumed = backend.deployment in through and backend.stream.resume is not Resume.NEVER
+    if not resumed or backend.health_timeout_s > _QUICK_S:
+        return cluster
+    quick = {"timeout": "0.6s", "interval": "0.25s", "no_traffic_interval": "0.25s"}
+    return {**cluster, "health_checks": [{**check, **quick} for check in cluster["health_checks"]]}
 
 
 def policy_headers(backend: EdgeBackend) -> list[dict[str, Any]]:
@@ -110,31 +114,38 @@ def policy_headers(backend: EdgeBackend) -> list[dict[str, Any]]:
     return [_header(name, value) for name, value in told.items() if value]
 
 
-def through_relay(target: dict[str, Any], backends: Mapping[str, EdgeBackend]) -> dict[str, Any]:
-    """A route's target with relayed deployments replaced by their aggregates, and what the relay is told."""
+def through_relay(forward: dict[str, Any], backends: Mapping[str, EdgeBackend], retry: dict[str, Any]) -> dict[str, Any]:
+    """A route with relayed deployments replaced by their aggregates, and what the relay is told."""
+    target = forward["route"]
+    names = [target["cluster"]] if "cluster" in target else [each["name"] for each in target["weighted_clusters"]["clusters"]]
+    if not any(name in backends for name in names):
+        return forward
     if "cluster" in target:
-        return {"cluster": relayed_name(target["cluster"])} if target["cluster"] in backends else target
-    clusters = [
-        {**each, "name": relayed_name(each["name"]), "request_headers_to_add": policy_headers(backends[each["name"]])}
-        if each["name"] in backends
-        else each
-        for each in target["weighted_clusters"]["clusters"]
-    ]
-    return {"weighted_clusters": {"clusters": clusters}}
+        told: dict[str, Any] = {"request_headers_to_add": policy_headers(backends[names[0]])}
+        aim: dict[str, Any] = {"cluster": relayed_name(names[0])}
+    else:
+        shares = [_share(each, backends) for each in target["weighted_clusters"]["clusters"]]
+        told, aim = {}, {"weighted_clusters": {"clusters": shares}}
+    return {**forward, **told, "route": {**target, **aim, "retry_policy": _falling_back(retry)}}
 
 
-def fall_back(action: dict[str, Any]) -> dict[str, Any]:
+def _share(each: dict[str, Any], backends: Mapping[str, EdgeBackend]) -> dict[str, Any]:
+    name = each["name"]
+    return {**each, "name": relayed_name(name), "request_headers_to_add": policy_headers(backends[name])} if name in backends else each
+
+
+def _falling_back(retry: dict[str, Any]) -> dict[str, Any]:
     """A try that failed at the relay is repeated at the replicas; a 503 is the relay's considered answer, and stands."""
-    retry = {**action["retry_policy"], "retry_on": "connect-failure,refused-stream,reset-before-request,reset"}
-    retry.pop("retriable_status_codes", None)
-    retry["retry_priority"] = {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": f"{_TYPES}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            "update_frequency": 1,
+    kept = {name: value for name, value in retry.items() if name != "retriable_status_codes"}
+    previous = f"{_TYPES}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+    return {
+        **kept,
+        "retry_on": "connect-failure,refused-stream,reset-before-request,reset",
+        "retry_priority": {
+            "name": "envoy.retry_priorities.previous_priorities",
+            "typed_config": {"@type": previous, "update_frequency": 1},
         },
     }
-    return {**action, "retry_policy": retry}
 
 
 def return_listener(config: EdgeConfig, source: dict[str, Any], errors: dict[str, Any]) -> list[dict[str, Any]]:
@@ -177,22 +188,19 @@ def return_listener(config: EdgeConfig, source: dict[str, Any], errors: dict[str
     ]
 
 
-def return_table(config: EdgeConfig, actions: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The relay's routes: the deployment it names, straight to the replicas.
-
-    Args:
-        actions: what is done with a deployment's requests, by deployment.
-    """
+def return_table(config: EdgeConfig, retry: dict[str, Any]) -> dict[str, Any]:
+    """The relay's routes: the deployment it names, straight to the replicas, in the class that the client named."""
     routes: list[dict[str, Any]] = [
         {
-            "match": {"prefix": "/", "headers": [{"name": DEPLOYMENT, "string_match": {"exact": name}}]},
-            "route": action,
+            "match": {"prefix": "/", "headers": [{"name": DEPLOYMENT, "string_match": {"exact": name}}, *of_class]},
+            "route": {"cluster": name, "timeout": "0s", "idle_timeout": _PLENTY, "priority": priority, "retry_policy": retry},
             "response_headers_to_add": [
                 _header(ENDPOINT, "%UPSTREAM_HOST%"),
                 _header(REPLICA, "%UPSTREAM_METADATA(headrace:replica)%"),
             ],
         }
-        for name, action in actions.items()
+        for name in relayed(config)
+        for of_class, priority in (([{"name": CLASS, "string_match": {"exact": "batch"}}], "DEFAULT"), ([], "HIGH"))
     ]
     gone = {"error": {"message": "This deployment is gone.", "type": "invalid_request_error", "param": None, "code": "model_not_found"}}
     routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": {"inline_string": json.dumps(gone)}}})
@@ -204,9 +212,14 @@ def return_table(config: EdgeConfig, actions: Mapping[str, dict[str, Any]]) -> d
     }
 
 
-def replica_from_relay() -> dict[str, Any]:
-    """A rule that takes the replica's name, which only the relay can tell, from the answer into the access log's reach."""
-    return {"header": REPLICA, "on_header_present": {"metadata_namespace": "headrace", "key": "replica", "type": "STRING"}, "remove": True}
+def relay_filters(config: EdgeConfig) -> list[dict[str, Any]]:
+    """The filter that takes the replica's name, which only the relay can tell, from the answer into the access log's reach."""
+    if not relayed(config):
+        return []
+    kept = {"metadata_namespace": "headrace", "key": "replica", "type": "STRING"}
+    rule = {"header": REPLICA, "on_header_present": kept, "remove": True}
+    typed = {"@type": f"{_TYPES}.filters.http.header_to_metadata.v3.Config", "response_rules": [rule]}
+    return [{"name": "envoy.filters.http.header_to_metadata", "typed_config": typed}]
 
 
 def _header(name: str, value: str) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class _Line(BaseModel):
     flags: str | None = None
     deployment: str | None = None
     replica: str | None = None
+    tenant: str | None = None
     relayed_replica: str | None = None
     usage: _Usage
 
@@ -63,6 +64,7 @@ class Metered:
 
     Attributes:
         failed: the client got a 5xx, or the stream broke off.
+        tenant: whose key came with it; "" where none was asked for.
     """
 
     at: datetime
@@ -71,6 +73,7 @@ class Metered:
     failed: bool
     input_tokens: int
     output_tokens: int
+    tenant: str = ""
 
 
 def parse_line(line: bytes) -> Metered | None:
@@ -87,28 +90,27 @@ def parse_line(line: bytes) -> Metered | None:
         return None
     broken = row.flags not in (None, "", "-", "DC")
     usage = row.usage
+    failed = row.status >= 500 or broken
     deployment, replica = deployment_of(row.deployment), row.replica or row.relayed_replica or ""
-    return Metered(row.at, deployment, replica, row.status >= 500 or broken, usage.input_tokens, usage.output_tokens)
+    return Metered(row.at, deployment, replica, failed, usage.input_tokens, usage.output_tokens, row.tenant or "")
 
 
 def usage_rows(requests: Iterable[Metered], tenants: Mapping[str, str]) -> list[TokenUsage]:
-    """Sum by minute, deployment and replica.
+    """Sum by minute, tenant, deployment and replica.
 
     Args:
-        tenants: who is billed, by deployment id; "default" for one that is not named.
+        tenants: who is billed where no key named a tenant, by deployment id; "default" for one that is not named.
     """
-    sums: dict[tuple[datetime, str, str], list[int]] = {}
+    sums: dict[tuple[datetime, str, str, str], list[int]] = {}
     for request in requests:
-        key = (request.at.replace(second=0, microsecond=0), request.deployment, request.replica)
+        tenant = request.tenant or tenants.get(request.deployment, "default")
+        key = (request.at.replace(second=0, microsecond=0), tenant, request.deployment, request.replica)
         row = sums.setdefault(key, [0, 0, 0, 0])
         row[0] += 1
         row[1] += request.failed
         row[2] += request.input_tokens
         row[3] += request.output_tokens
-    return [
-        TokenUsage(minute, tenants.get(deployment, "default"), deployment, replica, *row)
-        for (minute, deployment, replica), row in sorted(sums.items())
-    ]
+    return [TokenUsage(*key, *row) for key, row in sorted(sums.items())]
 
 
 class AccessLogFollower:

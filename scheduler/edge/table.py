@@ -1,15 +1,17 @@
 """From what runs to what the edge needs: one backend for each deployment, one route for each public name. Pure.
 
-Residency was settled when the replicas were placed; nothing is added here, so a route can only lead where a placement
-was allowed.
+Residency was settled when the replicas were placed, for each origin by itself. What each origin allows goes along, so that
+a front door, which stands at one origin, leads no request where only another origin's requests may go (``seen_from``).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from scheduler.domain.fleet import Cluster, Replica
+from scheduler.domain.jurisdiction import within
 from scheduler.domain.lifecycle import ReplicaState
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRelay, EdgeRoute
 from scheduler.domain.workload import Deployment, EngineKind, ModelAlias
@@ -44,6 +46,8 @@ def build_edge_config(
             deployment=deployment.id,
             model_name=deployment.id,
             localities=_localities(by_deployment[deployment.id], known),
+            residency=_residency(deployment),
+            origins=tuple(sorted({demand.origin for demand in deployment.demand})),
             max_requests_per_endpoint=limits.get(deployment.id, DEFAULT_CONCURRENCY),
             stream=deployment.stream,
             engine=deployment.engine.value,
@@ -58,6 +62,31 @@ def build_edge_config(
 def _patience(engine: EngineKind) -> dict[str, int]:
     """llama.cpp on a CPU shares its cores with its own decoding: a health check may wait behind it and prove nothing."""
     return {"health_timeout_s": 10, "unhealthy_after": 3} if engine is EngineKind.LLAMACPP else {}
+
+
+def _residency(deployment: Deployment) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(sorted({(demand.origin, demand.jurisdictions) for demand in deployment.demand if demand.jurisdictions}))
+
+
+def seen_from(backend: EdgeBackend, origin: str, region: str) -> EdgeBackend:
+    """The backend as one front door may use it: forbidden clusters left out, and its own region before the others.
+
+    A door that names no origin, or one without a demand of its own, may be asked by anyone: it keeps to what every origin allows.
+
+    Args:
+        origin: as in the deployments' demand. region: as the clusters name theirs, also ``provider:region``; "" for none.
+    """
+    named = [allowed for name, allowed in backend.residency if name == origin]
+    rules = named or ([] if origin in backend.origins else [allowed for _, allowed in backend.residency])
+    open_to = [place for place in backend.localities if all(within(place.jurisdiction, allowed) for allowed in rules)]
+    if not region:
+        return replace(backend, localities=tuple(open_to))
+    home = [region in (place.region, f"{place.provider}:{place.region}") for place in open_to]
+    laws = {place.jurisdiction for place, here in zip(open_to, home, strict=True) if here}
+    ranks = [0 if here else 1 if place.jurisdiction in laws else 2 for place, here in zip(open_to, home, strict=True)]
+    # Envoy wants the priorities without gaps.
+    order = {rank: number for number, rank in enumerate(sorted(set(ranks)))}
+    return replace(backend, localities=tuple(replace(p, priority=order[rank]) for p, rank in zip(open_to, ranks, strict=True)))
 
 
 def _localities(replicas: Sequence[Replica], clusters: Mapping[str, Cluster]) -> tuple[EdgeLocality, ...]:
@@ -89,6 +118,7 @@ def _locality(cluster: Cluster, endpoints: tuple[EdgeEndpoint, ...]) -> EdgeLoca
         weight=sum(endpoint.weight for endpoint in endpoints),
         priority=0,
         endpoints=endpoints,
+        jurisdiction=cluster.jurisdiction,
     )
 
 

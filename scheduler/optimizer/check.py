@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from scheduler.domain.lifecycle import NODE_USABLE, REPLICA_ENDED, ClusterState, ReplicaState, Schedulability
+from scheduler.domain.lifecycle import ClusterState, Schedulability
 from scheduler.domain.offer import CapacityType, Offer, Quota
 from scheduler.domain.plan import Target, Violation
 from scheduler.domain.snapshot import Snapshot
@@ -97,7 +97,7 @@ def _reservations(judged: Judged) -> Iterator[Violation]:
 
 
 def _clusters(judged: Judged) -> Iterator[Violation]:
-    running = _running(judged)
+    running = judged.running
     for placement in judged.target.placements:
         cluster = judged.clusters[placement.cluster]
         now = running.get((placement.deployment, placement.pool, placement.shape), 0)
@@ -110,23 +110,34 @@ def _clusters(judged: Judged) -> Iterator[Violation]:
             yield Violation("cluster", cluster.id, f"{placement.deployment} grows from {now} to {placement.replicas} on a closed cluster")
 
 
-def _running(judged: Judged) -> dict[tuple[str, str, str], int]:
-    leaving = REPLICA_ENDED | {ReplicaState.DRAINING, ReplicaState.STOPPING}
-    usable = {node.id: node for node in judged.snapshot.nodes if node.state in NODE_USABLE}
-    counts: dict[tuple[str, str, str], int] = defaultdict(int)
-    for replica in judged.snapshot.replicas:
-        if replica.state not in leaving and all(node in usable for node in replica.nodes):
-            counts[replica.deployment, usable[replica.nodes[0]].pool, replica.shape] += 1
-    return counts
-
-
 def _costs(judged: Judged) -> Iterator[Violation]:
     for pool in judged.target.pools:
         offer = judged.offer(pool)
         if offer is not None and pool.price_micro_usd_per_h != offer.price_micro_usd_per_h:
             yield Violation("cost", pool.pool, f"priced at {pool.price_micro_usd_per_h}, the offer says {offer.price_micro_usd_per_h}")
+    stated = {term.name: term.micro_usd_per_h for term in judged.target.terms}
+    moves = _moves(judged)
+    if stated.get("moves", moves) != moves:
+        yield Violation("cost", "moves", f"stated as {stated['moves']}, starts come to {moves} micro-USD/h")
     total = sum(term.micro_usd_per_h for term in judged.target.terms)
     if total != judged.target.objective_micro_usd_per_h:
         yield Violation("cost", "objective", f"terms sum to {total}, the objective says {judged.target.objective_micro_usd_per_h}")
     if judged.target.bound_micro_usd_per_h > judged.target.objective_micro_usd_per_h:
         yield Violation("bound", "objective", "the lower bound exceeds the cost")
+
+
+def _moves(judged: Judged) -> int:
+    """Starts of replicas beyond those that run: node time while they launch and load, and their weights moved; micro-USD/h, amortised."""
+    snapshot, running, total = judged.snapshot, judged.running, 0
+    weights = {model.id: model.weights_gib for model in snapshot.models}
+    for placement in judged.target.placements:
+        started = placement.replicas - running.get((placement.deployment, placement.pool, placement.shape), 0)
+        offer, shape, pool = judged.offer(placement), judged.shapes[placement.shape], judged.pools.get(placement.pool)
+        if started <= 0 or offer is None or pool is None:
+            continue
+        share = shape.nodes if shape.nodes > 1 else shape.accelerators_per_node / offer.instance_type.accelerator_count
+        paid = pool.price_micro_usd_per_h * share * (offer.launch_s + shape.start_s) / 3600
+        there = f"{offer.provider}:{offer.region}"
+        moved = min((price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == there), default=0)
+        total += started * round((paid + moved * weights.get(shape.model, 0.0)) / snapshot.amortisation_h)
+    return total

@@ -75,7 +75,10 @@ def _remedies(snapshot: Snapshot, deployment: Deployment, rules: list[str], sett
             cost = usd_text(round(solution.objective_usd_per_h * 1e6), 4)
             found.append(f"{deployment.id}: without {_tell(deployment, rule)} the fleet serves everything at {cost}/h")
     if not found and rules:
-        found.append(f"{deployment.id}: no single rule resolves it; all of these must give way: {', '.join(rules)}")
+        # The rest of what was switched off in the search conflicts as well, or one of these alone would have resolved it.
+        told = ", ".join(_tell(deployment, rule) for rule in rules)
+        which = f"{told} must give way" if len(rules) == 1 else f"one of these must give way: {told}"
+        found.append(f"{deployment.id}: {which}; no rule alone resolves it, for others conflict without it")
     return found
 
 

@@ -9,7 +9,7 @@ from ortools.math_opt.python import mathopt
 
 from scheduler.domain.workload import Deployment, FailureDomain
 from scheduler.optimizer.formulation import Formulation
-from scheduler.optimizer.problem import DemandClass, Option, Pool, loss_scenarios
+from scheduler.optimizer.problem import DemandClass, LossScenario, Option, Pool, loss_scenarios
 
 Constraint = Callable[[Formulation], None]
 
@@ -125,32 +125,37 @@ def losses_are_survived(f: Formulation) -> None:
         options = f.problem.options_of[deployment.id]
         pools = list({option.pool.id: option.pool for option in options}.values())
         for scenario in loss_scenarios(deployment, pools):
-            rule = "spot_loss_share" if scenario.name.startswith("loss of spot") else "survivability"
-            if f.problem.holds(deployment.id, rule):
-                _survive(f, deployment, scenario.name, [o for o in options if o.pool.id not in scenario.lost], scenario.share)
+            if f.problem.holds(deployment.id, scenario.rule):
+                _survive(f, deployment, scenario, options)
 
 
-def _survive(f: Formulation, deployment: Deployment, name: str, left: list[Option], share: float) -> None:
+def _survive(f: Formulation, deployment: Deployment, scenario: LossScenario, options: list[Option]) -> None:
+    """What starts in lost pools is lost, and what runs there too unless the scenario spares it."""
+    left = [o for o in options if o.pool.id not in scenario.lost or (scenario.running and o.running > 0)]
+    starting = [o for o in left if o.pool.id in scenario.lost]
     loads: dict[tuple[str, str, str], list[mathopt.LinearTerm]] = defaultdict(list)
     classes = f.classes[deployment.id]
     for index, demand in enumerate(classes):
-        wanted = share * demand.tokens_per_s
+        wanted = scenario.share * demand.tokens_per_s
         if wanted <= 0:
             continue
-        missed = f.missed(deployment, f"{name} {index}", wanted)
+        missed = f.missed(deployment, f"{scenario.name} {index}", wanted)
         if len(classes) == 1:
-            f.model.add_linear_constraint(capacity(f, demand, left) + missed >= wanted)
+            gone = [f.starts[o.key] * o.shape.rate(demand.bucket) for o in starting if demand.allows(o.pool)]
+            f.model.add_linear_constraint(capacity(f, demand, left) - mathopt.fast_sum(gone) + missed >= wanted)
             continue
         served = []
         for option in left:
             rate = option.shape.rate(demand.bucket)
             if demand.allows(option.pool) and rate > 0:
-                variable = f.model.add_variable(lb=0, ub=wanted, name=f"survive|{name}|{index}|{'|'.join(option.key)}")
+                variable = f.model.add_variable(lb=0, ub=wanted, name=f"survive|{scenario.name}|{index}|{'|'.join(option.key)}")
                 served.append(variable)
                 loads[option.key].append(variable * (1 / rate))
         f.model.add_linear_constraint(mathopt.fast_sum(served) + missed >= wanted)
+    lost = {o.key for o in starting}
     for key, terms in loads.items():
-        f.model.add_linear_constraint(mathopt.fast_sum(terms) <= f.replicas[key])
+        there = f.replicas[key] - f.starts[key] if key in lost else f.replicas[key] * 1.0
+        f.model.add_linear_constraint(mathopt.fast_sum(terms) <= there)
 
 
 def spot_stays_under_its_ceiling(f: Formulation) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from scheduler.domain.offer import CapacityType
 from scheduler.domain.plan import Binding, Reason, Verdict
 from scheduler.domain.snapshot import LaunchCap, Snapshot
 from scheduler.domain.units import MICRO, usd_text
+from scheduler.optimizer.endpoints import NOT_ROUTED
 from scheduler.optimizer.objective import minimise_cost
 from scheduler.optimizer.problem import Option, Pool, build
 from scheduler.optimizer.reduce import reduce
@@ -50,6 +52,8 @@ def _chosen(solution: Solution, option: Option) -> Reason:
     )
     if kept:
         text += f"; {kept} already run there and need not move"
+    if pool.offer.capacity_type is CapacityType.ENDPOINT:
+        text += f"; {NOT_ROUTED}"
     return Reason(option.deployment.id, pool.offer.id, pool.cluster.id, Verdict.CHOSEN, "cost", text)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from scheduler.domain.fleet import Cluster
-from scheduler.domain.lifecycle import NODE_USABLE
+from scheduler.domain.lifecycle import NODE_USABLE, REPLICA_ENDED, ReplicaState
 from scheduler.domain.offer import CapacityType, Offer
 from scheduler.domain.plan import Placement, PoolTarget, Target
 from scheduler.domain.snapshot import Snapshot
@@ -62,6 +62,17 @@ class Judged:
     def usable(self) -> Mapping[str, int]:
         """Nodes that run today and may go on, by pool."""
         return Counter(node.pool for node in self.snapshot.nodes if node.state in NODE_USABLE)
+
+    @cached_property
+    def running(self) -> Mapping[tuple[str, str, str], int]:
+        """Replicas that run today and may stay, by (deployment, pool, shape)."""
+        leaving = REPLICA_ENDED | {ReplicaState.DRAINING, ReplicaState.STOPPING}
+        usable = {node.id: node for node in self.snapshot.nodes if node.state in NODE_USABLE}
+        return Counter(
+            (replica.deployment, usable[replica.nodes[0]].pool, replica.shape)
+            for replica in self.snapshot.replicas
+            if replica.state not in leaving and all(node in usable for node in replica.nodes)
+        )
 
     def placed(self, deployment: str) -> list[Placement]:
         return self._placed.get(deployment, [])

@@ -51,9 +51,9 @@ def cost_terms(problem: Problem, replicas: dict[tuple[str, str, str], int], node
     loss = sum((pool.price - pool.list_price) * nodes.get(pool.id, 0) for pool in problem.pools)
     starts = sum(option.start_cost * max(0, replicas.get(option.key, 0) - option.running) for option in problem.options)
     started = sum(max(0, replicas.get(option.key, 0) - option.running) for option in problem.options)
-    count = sum(nodes.values())
+    count, hours = sum(nodes.values()), problem.snapshot.amortisation_h
     return (
         CostTerm("nodes", listed, f"{count} nodes at {usd_text(listed, 4)}/h"),
         CostTerm("interruption loss", loss, f"expected paid time of interrupted spot nodes: {usd_text(loss, 4)}/h"),
-        CostTerm("moves", starts, f"{started} replicas to start, spread over 24 h: {usd_text(starts, 4)}/h"),
+        CostTerm("moves", starts, f"{started} replicas to start, spread over {hours:g} h: {usd_text(starts, 4)}/h"),
     )

@@ -22,9 +22,6 @@ from scheduler.optimizer.rules import rejected, rejection
 UNCAPPED = 64
 """Most nodes launched from one offer without evidence of stock; the snapshot normally carries a tighter cap."""
 
-AMORTISATION_H = 24.0
-"""Horizon over which the one-off cost of a move is spread."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -61,6 +58,13 @@ class Pool:
     def place(self) -> str:
         """Provider and region, as the latency and egress tables name them."""
         return f"{self.offer.provider}:{self.offer.region}"
+
+    @property
+    def launch_group(self) -> str:
+        """What turns out not to launch together: provider × region × accelerator. "" for capacity that is held for us."""
+        if self.offer.capacity_type not in (CapacityType.ON_DEMAND, CapacityType.SPOT):
+            return ""
+        return f"{self.offer.provider}:{self.offer.region}:{self.offer.instance_type.accelerator}"
 
     @property
     def spot_group(self) -> str:
@@ -120,11 +124,17 @@ class DemandClass:
 
 @dataclass(frozen=True, slots=True)
 class LossScenario:
-    """A set of pools that fall together, and the share of demand that must survive it."""
+    """A set of pools that fall together, and the share of demand that must survive it.
+
+    Attributes:
+        rule: the rule that asks for it. running: True where replicas that run there today are not lost.
+    """
 
     name: str
     lost: frozenset[str]
     share: float
+    rule: str
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,11 +195,15 @@ def loss_scenarios(deployment: Deployment, pools: list[Pool]) -> list[LossScenar
         kind = rules.survivability.domain
         for name in sorted({pool.domain(kind) for pool in pools}):
             lost = frozenset(pool.id for pool in pools if pool.domain(kind) == name)
-            scenarios.append(LossScenario(f"loss of {kind.value} {name}", lost, rules.survivability.share))
+            scenarios.append(LossScenario(f"loss of {kind.value} {name}", lost, rules.survivability.share, "survivability"))
     if rules.spot_loss_share > 0:
         for group in sorted({pool.spot_group for pool in pools} - {""}):
             lost = frozenset(pool.id for pool in pools if pool.spot_group == group)
-            scenarios.append(LossScenario(f"loss of spot {group}", lost, rules.spot_loss_share))
+            scenarios.append(LossScenario(f"loss of spot {group}", lost, rules.spot_loss_share, "spot_loss_share"))
+    if rules.stockout_share > 0:
+        for group in sorted({pool.launch_group for pool in pools} - {""}):
+            lost = frozenset(pool.id for pool in pools if pool.launch_group == group)
+            scenarios.append(LossScenario(f"stockout of {group}", lost, rules.stockout_share, "stockout_share", running=True))
     return scenarios
 
 
@@ -344,4 +358,4 @@ def start_cost(snapshot: Snapshot, model: Model, pool: Pool, shape: EngineShape)
     there = f"{pool.offer.provider}:{pool.offer.region}"
     prices = [price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == there]
     egress = min(prices) * model.weights_gib if prices else 0.0
-    return round((paid + egress) / AMORTISATION_H)
+    return round((paid + egress) / snapshot.amortisation_h)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from scheduler.domain.jurisdiction import within
-from scheduler.domain.offer import Offer
+from scheduler.domain.offer import CapacityType, Offer
 from scheduler.domain.plan import Violation
 from scheduler.domain.workload import Deployment, FailureDomain
 from scheduler.optimizer.judged import TOLERANCE, Judged
@@ -21,9 +22,12 @@ def _counts(judged: Judged, deployment: Deployment) -> Iterator[Violation]:
         yield Violation("min_replicas", deployment.id, f"{total} replicas, at least {deployment.min_replicas}")
 
 
-def _served(judged: Judged, deployment: Deployment, lost: set[str], factor: float) -> tuple[float, float]:
-    """(routable, wanted) tokens/s when some pools are lost and demand is scaled by ``factor``."""
-    left = [p for p in judged.placed(deployment.id) if p.pool not in lost]
+def _served(judged: Judged, deployment: Deployment, lost: set[str], factor: float, *, running: bool = False) -> tuple[float, float]:
+    """(routable, wanted) tokens/s when some pools are lost, but what is ``running`` there, and demand is scaled by ``factor``."""
+    left = []
+    for each in judged.placed(deployment.id):
+        stays = min(each.replicas, judged.running.get((each.deployment, each.pool, each.shape), 0)) if running else 0
+        left.append(replace(each, replicas=stays) if each.pool in lost else each)
     wanted = [factor * demand.tokens_per_s for demand in deployment.demand]
     capacity: list[float] = []
     edges: dict[tuple[int, int], float] = {}
@@ -79,6 +83,22 @@ def _spot(judged: Judged, deployment: Deployment) -> Iterator[Violation]:
             yield Violation(
                 "spot_loss_share", deployment.id, f"after losing spot {':'.join(name)} {served:.1f} of {wanted:.1f} tokens/s are served"
             )
+
+
+def _stockout(judged: Judged, deployment: Deployment) -> Iterator[Violation]:
+    share = deployment.rules.stockout_share
+    if share <= 0 or deployment.id in judged.missed:
+        return
+    groups: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for placement in judged.placed(deployment.id):
+        offer = judged.offers.get(placement.offer_id)
+        if offer is not None and offer.capacity_type in (CapacityType.ON_DEMAND, CapacityType.SPOT):
+            groups[offer.provider, offer.region, offer.instance_type.accelerator].add(placement.pool)
+    for name, pools in sorted(groups.items()):
+        served, wanted = _served(judged, deployment, pools, share, running=True)
+        if served < wanted * (1 - TOLERANCE):
+            text = f"without what is to be started on {':'.join(name)} {served:.1f} of {wanted:.1f} tokens/s are served"
+            yield Violation("stockout_share", deployment.id, text)
 
 
 def _placement_rules(judged: Judged, deployment: Deployment) -> Iterator[Violation]:
@@ -145,6 +165,7 @@ PROMISES: tuple[Callable[[Judged, Deployment], Iterator[Violation]], ...] = (
     _placement_rules,
     _survival,
     _spot,
+    _stockout,
     _spread,
     _pins,
     _budget,

@@ -18,9 +18,11 @@ _OF_THE_EDGE = frozenset({"server", "date", f"{HEADERS}endpoint", f"{HEADERS}go-
 
 
 def sent_headers(headers: CIMultiDictProxy[str], deployment: str) -> CIMultiDict[str]:
-    """The client's headers, with the deployment instead of everything else that Envoy told."""
+    """The client's headers, with deployment and class instead of everything else that Envoy told."""
     kept = _kept(headers, ("x-envoy-", HEADERS))
     kept[f"{HEADERS}deployment"] = deployment
+    if of_class := headers.get(f"{HEADERS}class"):
+        kept[f"{HEADERS}class"] = of_class
     return kept
 
 

@@ -6,6 +6,7 @@ Instants are ``timestamptz``, always passed in by the caller; money is integer m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -53,7 +54,7 @@ NAMES = {
 metadata = MetaData(naming_convention=NAMES)
 
 
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+def _one_of(column: str, values: Iterable[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{value.value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
@@ -137,7 +138,7 @@ offers = Table(
         nullable=False,
     ),
     UniqueConstraint("feed", "feed_account", "offer_id"),
-    _one_of("capacity_type", CapacityType),
+    _one_of("capacity_type", (kind for kind in CapacityType if kind is not CapacityType.ENDPOINT)),
     _one_of("source_kind", SourceKind),
     CheckConstraint("split_part(availability, ':', 1) IN ('unknown', 'count', 'bucket', 'boolean', 'score')", name="availability_known"),
     _not_negative("price_micro_usd_per_h", "accelerator_count", "vcpus", "notice_s", "launch_s"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scheduler.verifier.endpoints import endpoint, with_endpoints
 from scheduler.verifier.reading import BadDocumentError, Fields, parse, read_all
-from scheduler.verifier.workload import deployment, model, shape
+from scheduler.verifier.workload import deployment, model, shape, withstanding
 from scheduler.verifier.world import Cluster, InstanceType, Node, Offer, Quota, Replica, Reservation, World
 
 CAPACITY_TYPES = ("on-demand", "spot", "reserved", "capacity-block")
@@ -24,6 +25,9 @@ def read_problem(text: str) -> World:
     settings = fields.part("settings")
     objective = settings.choice("objective", ("cost", "margin"), "cost")
     amortisation_h = settings.number("amortisation_h", 24.0, least=1e-6)
+    robust = settings.part("robust")
+    stockout_share, growth = robust.number("stockout_share", 0.0), robust.number("demand_growth", 0.0)
+    robust.done()
     settings.done()
     taken_at = fields.time("taken_at")
     if taken_at is None:
@@ -42,14 +46,15 @@ def read_problem(text: str) -> World:
         replicas=tuple(read_all(fields, "replicas", _replica)),
         weights_gib=weights_gib,
         shapes=tuple(read_all(fields, "shapes", shape)),
-        deployments=tuple(read_all(fields, "deployments", deployment)),
+        deployments=tuple(withstanding(each, stockout_share, growth) for each in read_all(fields, "deployments", deployment)),
         egress=dict(read_all(fields, "egress_micro_usd_per_gb", lambda r: ((r.text("from"), r.text("to")), r.integer("micro_usd_per_gb")))),
         latency=dict(read_all(fields, "latency_ms", lambda r: ((r.text("origin"), r.text("place")), r.integer("ms")))),
-        endpoints=len(read_all(fields, "endpoints", _endpoint)),
     )
+    endpoints = read_all(fields, "endpoints", endpoint)
     fields.done()
-    _consistent(world)
-    return world
+    whole = with_endpoints(world, endpoints)
+    _consistent(whole)
+    return whole
 
 
 def _consistent(world: World) -> None:
@@ -181,8 +186,3 @@ def _node(row: Fields, kinds: dict[str, InstanceType]) -> Node:
 def _replica(row: Fields) -> Replica:
     row.ignore("id", "cluster")
     return Replica(row.text("deployment"), row.text("shape"), row.texts("nodes"), row.choice("state", REPLICA_STATES, "ready"))
-
-
-def _endpoint(row: Fields) -> str:
-    row.ignore("model", "url", "jurisdiction", "price", "tokens_per_s_max", "max_tokens_per_s")
-    return row.text("id")

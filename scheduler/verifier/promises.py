@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from scheduler.verifier.claims import Placed, Plan
@@ -53,9 +53,19 @@ class Judged:
                 found[group].add(each.pool)
         return found
 
-    def served(self, lost: set[str], factor: Fraction) -> tuple[Fraction, Fraction]:
-        """(routable, wanted) tokens/s with some pools lost and demand scaled."""
-        left = [each for each in self.placed if each.pool not in lost and each.replicas]
+    def launch_groups(self) -> dict[str, set[str]]:
+        """Its pools by what turns out not to launch together."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for each in self.placed:
+            if group := self.derived.pools[each.pool].offer.launch_group:
+                found[group].add(each.pool)
+        return found
+
+    def served(self, lost: set[str], factor: Fraction, *, running: bool = False) -> tuple[Fraction, Fraction]:
+        """(routable, wanted) tokens/s with some pools lost, but what is running there where that is spared, and demand scaled."""
+        stays = self.derived.running if running else {}
+        kept = [replace(p, replicas=min(p.replicas, stays.get(p.key, 0))) if p.pool in lost else p for p in self.placed]
+        left = [each for each in kept if each.replicas]
         wanted = [factor * exact(each.tokens_per_s) for each in self.deployment.demand]
         rates: dict[tuple[int, int], Fraction] = {}
         for column, each in enumerate(left):
@@ -103,6 +113,18 @@ def survival(j: Judged) -> Iterator[Violation]:
         if served < wanted * (1 - TOLERANCE):
             text = f"after losing {name} only {float(served):.3f} of {float(wanted):.3f} tokens/s can be served"
             yield Violation(rule, j.deployment.id, text)
+
+
+def stockout(j: Judged) -> Iterator[Violation]:
+    """Without all that is still to be started on any one group of capacity, the stated share is still routable."""
+    share = j.deployment.rules.stockout_share
+    if j.short or share <= 0:
+        return
+    for name, pools in (("nothing", set[str]()), *sorted(j.launch_groups().items())):
+        served, wanted = j.served(pools, exact(share), running=True)
+        if served < wanted * (1 - TOLERANCE):
+            text = f"without what is to be started on {name} only {float(served):.3f} of {float(wanted):.3f} tokens/s can be served"
+            yield Violation("stockout_share", j.deployment.id, text)
 
 
 def spot(j: Judged) -> Iterator[Violation]:
@@ -159,4 +181,4 @@ def routes(j: Judged) -> Iterator[Violation]:
             yield Violation("routes", j.deployment.id, f"{place[0]} would need {float(used):.3f} replicas, it has {replicas[place]}")
 
 
-PROMISES = (counts, demand, survival, spot, spread, pins, budget, routes)
+PROMISES = (counts, demand, survival, stockout, spot, spread, pins, budget, routes)

@@ -77,13 +77,15 @@ def rows_of(derived: Derived, deployment: Deployment, certificate: Certificate, 
     found: dict[_Kind, list[tuple[int, int]]] = defaultdict(list)
     useful: dict[_Kind, int] = {}
     for option, rates in options:
-        kind = _kind(deployment, option, tuple(_up(rate, unit) for rate, unit in zip(rates, units, strict=True)))
+        kind = _kind(deployment, option, rated := tuple(_up(rate, unit) for rate, unit in zip(rates, units, strict=True)))
         price = certificate.pools.get(option.pool.id, 0) * option.shape.accelerators
         # Replicas that run cost no start: they are a column of their own. No pool holds more than its nodes have room for.
         fits = option.pool.most // option.shape.nodes * (option.pool.offer.kind.accelerators // option.shape.per_node)
         kept = min(option.running, option.most, fits)
-        found[kind] += [(price, kept), (price + option.start, min(option.most, fits - kept))]
-        useful[kind] = _useful(deployment, classes, rates)
+        fresh = _Kind(rated, kind.groups | _launched(deployment, option), kind.spent)
+        found[kind].append((price, kept))
+        found[fresh].append((price + option.start, min(option.most, fits - kept)))
+        useful[kind] = useful[fresh] = _useful(deployment, classes, rates)
     columns = [(kind, column) for kind, each in found.items() for column in _cheapest(each, useful[kind])]
     built = _Builder([kind for kind, _ in columns])
     weights = [[exact(given.get(index, 0.0)) for index in first] for given in certificate.weights.get(deployment.id, ())]
@@ -160,6 +162,12 @@ def _kind(deployment: Deployment, option: Option, rates: tuple[int, ...]) -> _Ki
     return _Kind(rates, frozenset(groups), spent)
 
 
+def _launched(deployment: Deployment, option: Option) -> frozenset[str]:
+    """The group that a replica still to be started there falls with."""
+    group = option.pool.offer.launch_group if deployment.rules.stockout_share > 0 else ""
+    return frozenset({f"launch {group}"} if group else ())
+
+
 class _Builder:
     """Collects rows; of rows with equal coefficients only the one that needs most is kept."""
 
@@ -211,6 +219,7 @@ def _cover(built: _Builder, deployment: Deployment, wish: _Wish, short: bool) ->
     if not short:
         scenarios += [(group, exact(rules.survivability[1])) for group in built.groups if rules.survivability and group[:5] == "loss "]
         scenarios += [(group, exact(rules.spot_loss_share)) for group in built.groups if group[:4] == "dry "]
+        scenarios += [(group, exact(rules.stockout_share)) for group in built.groups if group[:7] == "launch "]
     slack = 1 - TOLERANCE
     for worth in wish.bottlenecks():
         row = [

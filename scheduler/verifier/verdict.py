@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.verifier.bound import Bound, lower_bound
 from scheduler.verifier.claims import Plan, read_certificate, read_plan
 from scheduler.verifier.cost import misstated, terms
+from scheduler.verifier.endpoints import ENDPOINT
 from scheduler.verifier.fleet import FLEET_RULES, Violation, names
 from scheduler.verifier.options import Derived, derive
 from scheduler.verifier.problem import read_problem
@@ -109,6 +110,6 @@ def _notes(derived: Derived, unmet: tuple[str, ...], bare: bool) -> tuple[str, .
         notes.append(f"demand of {len(unmet)} deployments is declared unmet: the bound is one on plans that serve as much as this one")
     if derived.world.objective == "margin":
         notes.append("the objective is margin: with the same demand served its revenue is a constant, and cost is what is judged")
-    if derived.world.endpoints:
-        notes.append("external endpoints are not part of a version 1 plan and are not weighed")
+    if any(offer.capacity_type == ENDPOINT for offer in derived.world.offers):
+        notes.append("external endpoints are charged for all that is held there, headroom included: the bill is no higher")
     return tuple(notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from scheduler.verifier.reading import Fields, read_all
 from scheduler.verifier.world import Demand, Deployment, Rules, Shape
 
@@ -47,6 +49,12 @@ def deployment(row: Fields) -> Deployment:
     )
 
 
+def withstanding(of: Deployment, stockout_share: float, growth: float) -> Deployment:
+    """The deployment with at least what the settings ask of all."""
+    rules = replace(of.rules, stockout_share=max(of.rules.stockout_share, stockout_share))
+    return replace(of, rules=rules, headroom=max(of.headroom, growth))
+
+
 def _demand(row: Fields) -> Demand:
     return Demand(
         origin=row.text("origin", ""),
@@ -69,6 +77,7 @@ def _rules(row: Fields) -> Rules:
         capacity_types=row.texts("capacity_types"),
         spot_ceiling=row.number("spot_ceiling", 1.0),
         spot_loss_share=row.number("spot_loss_share", 0.0),
+        stockout_share=row.number("stockout_share", 0.0),
         survivability=(survivability.choice("domain", DOMAINS), survivability.number("share", 1.0)) if survivability else None,
         spread=(spread.choice("domain", DOMAINS), spread.number("max_share")) if spread else None,
         pins=row.texts("pins"),

@@ -59,6 +59,11 @@ class Offer:
         return ":".join((self.kind.provider, self.region, self.zone)[:parts])
 
     @property
+    def launch_group(self) -> str:
+        """What turns out not to launch together; "" for capacity that is held for us."""
+        return f"{self.place}:{self.kind.accelerator}" if self.capacity_type in ("on-demand", SPOT) else ""
+
+    @property
     def spot_group(self) -> str:
         """What is lost together when spot dries up; "" for capacity that stays."""
         return f"{self.place}:{self.kind.accelerator}" if self.capacity_type == SPOT else ""
@@ -189,6 +194,7 @@ class Rules:
     capacity_types: tuple[str, ...]
     spot_ceiling: float
     spot_loss_share: float
+    stockout_share: float
     survivability: tuple[str, float] | None
     spread: tuple[str, float] | None
     pins: tuple[str, ...]
@@ -230,4 +236,3 @@ class World:
     deployments: tuple[Deployment, ...]
     egress: Mapping[tuple[str, str], int]
     latency: Mapping[tuple[str, str], int]
-    endpoints: int

@@ -17,6 +17,9 @@ from simulations.bench.generate.command import Hardness, generate
 command = typer.Typer(help="Measure headrace on this machine, against a named peer in the same run.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+PEER_SEED = 1
+"""Given to every peer that draws numbers."""
+
 command.command("generate")(generate)
 
 
@@ -112,7 +115,6 @@ def spot(
 def peers(
     problems: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="problem documents, JSON")],
     seconds: Annotated[float, typer.Option(min=1, help="time limit of each peer on each problem")] = 60.0,
-    seed: Annotated[int, typer.Option(help="given to every peer that draws numbers")] = 1,
     peer: Annotated[list[str] | None, typer.Option(help="only these peers, by name")] = None,
     report: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="write peers.md and its plots into this folder")] = None,
     as_json: Json = False,
@@ -121,7 +123,7 @@ def peers(
     from simulations.bench.peers.report import write
     from simulations.bench.peers.run import peers
 
-    figures = peers(problems, seconds, seed, peer or ())
+    figures = peers(problems, seconds, PEER_SEED, peer or ())
     if report is not None:
         write(figures, report)
     _show(figures, as_json)

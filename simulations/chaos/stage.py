@@ -18,7 +18,7 @@ import aiohttp
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRelay, EdgeRoute
 from scheduler.domain.workload import EngineKind, Resume, StreamPolicy
-from scheduler.edge.envoy import FrontDoor
+from scheduler.edge.envoy_listener import FrontDoor
 from scheduler.edge.process import envoy_command
 from scheduler.edge.publish import FilePublisher
 from scheduler.runtime.tied import tied_command
@@ -117,7 +117,7 @@ class Stage:
             for engine in (self.engines if engines is None else engines)
         )  # fmt: skip
         backend = EdgeBackend(DEPLOYMENT, DEPLOYMENT, places, self.per_endpoint, stream=self.policy, engine=self.kind.value)
-        return EdgeConfig((EdgeRoute(DEPLOYMENT, ((DEPLOYMENT, 100),)),), (backend,), edge.relay)
+        return EdgeConfig((EdgeRoute(DEPLOYMENT, ((DEPLOYMENT, 100),)),), (backend,), relay=edge.relay)
 
     async def publish(self, engines: Iterable[Engine] | None = None) -> None:
         """Tell every edge which engines there are."""

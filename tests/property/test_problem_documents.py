@@ -133,12 +133,13 @@ def problems(draw: st.DrawFn) -> PlacementProblem:
         models=(model(), model("n", parameters_b=draw(st.floats(0.1, 1e5)))),
         shapes=(shape(), shape(accelerator=GPUS[1], count=4, rate=draw(st.floats(0.1, 1e9)), nodes=2, tensor_parallel=4)),
         deployments=tuple(wanted),
+        amortisation_h=draw(st.floats(0.1, 1000)),
         endpoints=draw(st.sampled_from(((), (ExternalEndpoint("e", "m", "https://e.example", "US", PriceBook(1, 2), 5.0),)))),
         egress_micro_usd_per_gb=draw(st.sampled_from(({}, {("aws:us-east-1", "gcp:europe-west4"): 90_000}))),
         latency_ms=draw(st.sampled_from(({}, {("us", "aws:us-east-1"): 12}))),
     )
     about = draw(st.dictionaries(text.filter(bool), st.none() | st.integers() | text, max_size=2))
-    return PlacementProblem(snapshot, draw(st.sampled_from(("cost", "margin"))), draw(st.floats(0.1, 1000)), about)
+    return PlacementProblem(snapshot, draw(st.sampled_from(("cost", "margin"))), about)
 
 
 @settings(max_examples=150, deadline=None)

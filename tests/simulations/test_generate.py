@@ -111,3 +111,12 @@ def test_the_research_data_makes_richer_problems() -> None:
 def test_a_cloud_without_a_cluster_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="at least one"):
         made((18, 5, 10))
+
+
+def test_gangs_span_two_whole_nodes_and_the_planted_plan_holds_them() -> None:
+    plain, generated = made((3, 5, 20), seed=3), made((3, 5, 20), seed=3, gangs=0.5)
+    assert not any(shape.nodes > 1 for shape in plain.snapshot.shapes)
+    gangs = {shape.id for shape in generated.snapshot.shapes if shape.nodes == 2}
+    assert check(generated.snapshot, generated.planted) == ()
+    assert any(placed.shape in gangs for placed in generated.planted.placements)
+    assert all(len(replica.nodes) == 2 for replica in generated.snapshot.replicas if replica.shape in gangs)

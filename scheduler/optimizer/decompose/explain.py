@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scheduler.domain.offer import CapacityType
 from scheduler.domain.plan import Binding, Placement, Reason, Target, Verdict
 from scheduler.domain.units import MICRO, usd_text
 from scheduler.domain.workload import EngineShape
@@ -15,6 +16,7 @@ from scheduler.optimizer.decompose.blocks import Block
 from scheduler.optimizer.decompose.cover import cover
 from scheduler.optimizer.decompose.price import best_answer, cost_at, pick
 from scheduler.optimizer.decompose.solve import Decomposed, scarce
+from scheduler.optimizer.endpoints import NOT_ROUTED
 from scheduler.optimizer.problem import Pool
 from scheduler.optimizer.rules import rejected, rejection
 from scheduler.optimizer.search import SolveSettings
@@ -108,6 +110,8 @@ def _chosen(solved: Decomposed, block: Block, placement: Placement) -> Reason:
         f"an accelerator there is worth {usd_text(round(price * MICRO), 3)}/h, what others would give for it counted "
         f"({shape.evidence.value} throughput)"
     )
+    if pool.offer.capacity_type is CapacityType.ENDPOINT:
+        text += f"; {NOT_ROUTED}"
     return Reason(block.deployment.id, pool.offer.id, pool.cluster.id, Verdict.CHOSEN, "cost", text)
 
 

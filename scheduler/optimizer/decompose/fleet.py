@@ -73,6 +73,8 @@ class Places:
         self.domain = {kind: self._numbers([pool.domain(kind) for pool in pools]) for kind in FailureDomain}
         self.spot_group = self._numbers([pool.spot_group for pool in pools])
         self.spot_group[~self.revocable] = -1
+        self.launch_group = self._numbers([pool.launch_group for pool in pools])
+        self.launch_group[np.array([not pool.launch_group for pool in pools], np.bool_)] = -1
         self._within: dict[tuple[str, ...], Flags] = {}
 
     def _names(self, of: object) -> dict[str, Flags]:
@@ -159,11 +161,12 @@ def _pools(snapshot: Snapshot, before: FleetArrays | None) -> tuple[Pool, ...]:
 def _kept(snapshot: Snapshot, pools: tuple[Pool, ...], before: FleetArrays, running: dict[tuple[str, str, str], int]) -> dict[str, Block]:
     """Blocks of ``before`` that hold as they are, or with other costs and less room in some pools."""
     old = before.snapshot
-    if len(pools) > len(before.pools) or (snapshot.models, snapshot.shapes, snapshot.latency_ms) != (
-        old.models,
-        old.shapes,
-        old.latency_ms,
-    ):
+    if len(pools) > len(before.pools) or (
+        snapshot.models,
+        snapshot.shapes,
+        snapshot.latency_ms,
+        snapshot.amortisation_h,
+    ) != (old.models, old.shapes, old.latency_ms, old.amortisation_h):
         return {}
     if any(
         new.max_nodes > was.max_nodes or (_closed(new) != _closed(was) and new.max_nodes)
@@ -261,14 +264,14 @@ class BlockBuilder:
         table = np.array([[each.rate(demand.bucket) for each in shapes] for demand in classes]).reshape(len(classes), len(shapes))
         serves = np.array([self._places.serves(demand) for demand in classes]).reshape(len(classes), len(self._places.pools))
         rates = table[:, shape] * serves[:, pool]
-        features = self._features(deployment, pool, shape, rates)
+        features = self._features(deployment, (pool, shape, kept), rates)
         kind, first = kinds(features)
         taken = np.array([each.accelerators_per_node * each.nodes for each in shapes], np.float64)
         columns = Columns(pool, shape, taken[shape] if len(shape) else np.zeros(0), start, most, kept, kind)
         rows, wish, covering = self._rows(
             deployment, classes, rates[:, first], pool[first], self._list_price(pool[first], shape[first], deployment)
         )
-        families = self._families(deployment, classes, rates[:, first], pool[first])
+        families = self._families(deployment, classes, rates[:, first], (pool[first], kept[first]))
         price = np.array([p.price / MICRO / p.offer.instance_type.accelerator_count for p in self._places.pools])
         dearest = float((price[pool] * columns.accelerators).max()) if len(pool) else 1.0
         replicas = max(deployment.min_replicas, _replicas_needed(rows, wish, covering))
@@ -306,9 +309,10 @@ class BlockBuilder:
             self._start[key] = start_cost(self._snapshot, model, pool, shape) / MICRO
         return [*kept, (p, s, self._start[key], more, False)]
 
-    def _features(self, deployment: Deployment, pool: Ints, shape: Ints, rates: Floats) -> list[Floats | Ints]:
-        """What tells columns apart beyond their cost."""
+    def _features(self, deployment: Deployment, column: tuple[Ints, Ints, Flags], rates: Floats) -> list[Floats | Ints]:
+        """What tells columns, each (pool, shape, kept), apart beyond their cost."""
         rules, places = deployment.rules, self._places
+        pool, shape, kept = column
         features: list[Floats | Ints] = [*rates, np.zeros(len(pool))]
         if rules.survivability is not None:
             features.append(places.domain[rules.survivability.domain][pool])
@@ -316,6 +320,8 @@ class BlockBuilder:
             features.append(places.domain[rules.spread.domain][pool])
         if rules.spot_loss_share > 0:
             features.append(places.spot_group[pool])
+        if rules.stockout_share > 0:
+            features.append(np.where(kept, -1, places.launch_group[pool]))
         if 0 < rules.spot_ceiling < 1:
             features.append(places.revocable[pool].astype(np.float64))
         if deployment.budget_micro_usd_per_h is not None:
@@ -364,8 +370,10 @@ class BlockBuilder:
         count = len(pool)
         return np.array(rows).reshape(len(rows), count), np.array(wish), np.array(covering, np.bool_)
 
-    def _families(self, deployment: Deployment, classes: Sequence[DemandClass], rates: Floats, pool: Ints) -> list[Family]:
+    def _families(self, deployment: Deployment, classes: Sequence[DemandClass], rates: Floats, kind: tuple[Ints, Flags]) -> list[Family]:
+        """Losses that each kind, given as (pool, kept), may fall with."""
         rules, places, found = deployment.rules, self._places, []
+        pool, kept = kind
         for row, demand in demand_rows(classes, rates):
             if rules.survivability is not None and demand > 0 and rules.survivability.share > 0:
                 domain = places.domain[rules.survivability.domain][pool]
@@ -380,6 +388,9 @@ class BlockBuilder:
                 )
             if rules.spot_loss_share > 0 and demand > 0:
                 found.append(Family("loss of spot", row, demand * rules.spot_loss_share, places.spot_group[pool], rules.spot_loss_share))
+            if rules.stockout_share > 0 and demand > 0:
+                group = np.where(kept, -1, places.launch_group[pool])
+                found.append(Family("stockout", row, demand * rules.stockout_share, group, rules.stockout_share))
         return found
 
 

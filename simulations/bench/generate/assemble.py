@@ -21,7 +21,7 @@ from simulations.bench.generate.clouds import ORDER, wares
 from simulations.bench.generate.ground import Ground
 from simulations.bench.generate.limits import caps, quotas, reservations, stock, tightened
 from simulations.bench.generate.market import Market, market
-from simulations.bench.generate.models import Served, served
+from simulations.bench.generate.models import Served, served, with_gangs
 from simulations.bench.generate.plant import Planted, Planter
 from simulations.bench.generate.profile import Request
 from simulations.bench.generate.running import running
@@ -73,6 +73,7 @@ def generate(request: Request) -> Generated:
     goods = wares(sources, request.clouds, per_region, draw)
     sold = market(goods, request.clusters, NOW, draw)
     models = served(max(3, round(MODELS_PER_DEPLOYMENT * request.deployments)), _usual(sold), NOW.date(), draw)
+    models = with_gangs(models, request.gangs, random.Random(f"gangs {request.seed}"))  # noqa: S311
     ground = Ground(sold)
     noise = np.random.Generator(np.random.PCG64(draw.getrandbits(64)))
     crowd = Crowd(tuple(models), sources, request.profile, NOW.hour, tuple(ground.providers))
@@ -152,7 +153,7 @@ def _settled(
     spent: dict[str, float] = defaultdict(float)
     for each in planted:
         offer = ground.market.offers[ground.pools[each.pool][1]]
-        gpus = each.replicas * each.shape.accelerators_per_node
+        gpus = each.replicas * each.shape.accelerators_per_node * each.shape.nodes
         count[each.deployment] += each.replicas
         spent[each.deployment] += offer.price_micro_usd_per_h * gpus / offer.instance_type.accelerator_count
     found = []
@@ -170,7 +171,7 @@ def _target(ground: Ground, planted: list[Planted]) -> Target:
     placements = []
     for each in planted:
         cluster, offer = ground.pools[each.pool]
-        used[each.pool] += each.replicas * each.shape.accelerators_per_node
+        used[each.pool] += each.replicas * each.shape.accelerators_per_node * each.shape.nodes
         identity = sold.offers[offer].id
         placements.append(Placement(each.deployment, each.shape.id, pool_id(cluster.id, identity), cluster.id, identity, each.replicas))
     pools = []

@@ -28,6 +28,7 @@ def generate(
     solve: Annotated[bool, typer.Option("--solve", help="solve it too, for the figures on standard error")] = False,
     time_limit_s: Annotated[float, typer.Option("--time-limit-s", min=0.1, help="of that solve")] = 60.0,
     fresh: Annotated[bool, typer.Option(help="no nodes and replicas yet")] = False,
+    gangs: Annotated[float, typer.Option(min=0, max=1, help="share of the models with replicas that span two nodes")] = 0.0,
 ) -> None:
     """Write a placement problem of real prices, throughput and traffic. The same arguments and seed give the same bytes.
 
@@ -40,7 +41,7 @@ def generate(
     from simulations.bench.generate.profile import PROFILES, Request
     from simulations.bench.generate.properties import properties, solved_properties
 
-    made = generated(Request(clouds, clusters, deployments, seed, PROFILES[profile.value], data, fresh))
+    made = generated(Request(clouds, clusters, deployments, seed, PROFILES[profile.value], data, fresh, gangs))
     figures = solved_properties(made, time_limit_s, seed) if solve else properties(made, made.planted, "planted")
     text = text_of(PlacementProblem(made.snapshot, about=made.about))
     if out is None:

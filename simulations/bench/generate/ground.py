@@ -86,12 +86,20 @@ class Ground:
         latency = self.market.latency_ms
         return np.array([most_ms is None or latency[origin, place] <= most_ms for place in self.place_names])
 
-    def take(self, pool: int, gpus: int, replicas: int) -> int:
-        """Put up to so many replicas of ``gpus`` GPUs into a pool, adding nodes within the offer's limit; how many were put."""
+    def take(self, pool: int, gpus: int, replicas: int, nodes: int = 1) -> int:
+        """Put up to so many replicas of ``gpus`` GPUs into a pool, adding nodes within the offer's limit; how many were put.
+
+        A gang takes ``nodes`` whole nodes that nothing else is on.
+        """
         per_node = int(self.gpus[pool]) // gpus
         fitting = int(self.free[pool]) // gpus
         offer = self.offer[pool]
         spare = max(0, int(self.limit[offer] - self.taken[offer]))
+        if nodes > 1:
+            put = min(replicas, spare // nodes)
+            self.taken[offer] += put * nodes
+            self.nodes[pool] += put * nodes
+            return put
         put = min(replicas, fitting + spare * per_node)
         added = max(0, -(-(put - fitting) // per_node))
         self.taken[offer] += added
@@ -99,9 +107,12 @@ class Ground:
         self.free[pool] += added * self.gpus[pool] - put * gpus
         return put
 
-    def room(self, pools: Ints, gpus: int) -> Mask:
-        """True where one more replica of ``gpus`` GPUs fits [len(pools)]."""
+    def room(self, pools: Ints, gpus: int, nodes: int = 1) -> Mask:
+        """True where one more replica of ``gpus`` GPUs on so many nodes fits [len(pools)]."""
         offers = self.offer[pools]
+        if nodes > 1:
+            whole: Mask = self.taken[offers] + nodes <= self.limit[offers]
+            return whole
         result: Mask = (self.free[pools] >= gpus) | (self.taken[offers] < self.limit[offers])
         return result
 

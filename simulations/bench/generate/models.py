@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 
@@ -44,6 +44,9 @@ GPUS = (1, 2, 4, 8)
 MEASURED_MAX = 2
 CARDS_MAX = 9
 """Cards beyond the so many cheapest per token are not worth a shape."""
+
+GANG_GPUS, GANG_NODES, STAGED = 8, 2, 0.9
+"""A gang of two whole nodes, and what two pipeline stages keep of twice the rate: an assumption."""
 
 NODE_READY_S = 60
 LOAD_GIB_PER_S = 0.5
@@ -86,6 +89,32 @@ def served(count: int, sold: dict[str, tuple[float, int]], now: date, draw: rand
         shapes = tuple(_shape(model, engine, cut, now) for cut in chosen)
         found.append(Served(model, EngineKind(engine), shapes, tuple(load.bucket for load in loads), ttft, tpot))
     return found
+
+
+def with_gangs(models: Sequence[Served], share: float, draw: random.Random) -> list[Served]:
+    """A share of the models with one shape turned into a gang: eight GPUs on each of two nodes, in two pipeline stages."""
+    return [_with_gang(each) if draw.random() < share else each for each in models]
+
+
+def _with_gang(served: Served) -> Served:
+    cut = max(served.shapes, key=lambda shape: shape.accelerators_per_node)
+    return replace(served, shapes=tuple(_ganged(shape) if shape is cut else shape for shape in served.shapes))
+
+
+def _ganged(cut: EngineShape) -> EngineShape:
+    """Rates grow with the GPUs, less what the stages lose by waiting for each other."""
+    times = GANG_GPUS * GANG_NODES / cut.accelerators_per_node * STAGED
+    return replace(
+        cut,
+        id=f"{cut.model}/{cut.accelerator}x{GANG_GPUS}on{GANG_NODES}",
+        accelerators_per_node=GANG_GPUS,
+        nodes=GANG_NODES,
+        tensor_parallel=GANG_GPUS,
+        pipeline_parallel=GANG_NODES,
+        tokens_per_s={bucket: round(times * rate, 1) for bucket, rate in cut.tokens_per_s.items()},
+        evidence=Evidence.MODELLED,
+        source=f"scaled from {cut.id}",
+    )
 
 
 @dataclass(frozen=True, slots=True)

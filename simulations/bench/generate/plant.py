@@ -62,8 +62,10 @@ class _Job:
     planted: dict[tuple[int, int], int] = field(default_factory=dict)
     cells_of: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def gpus(self, shape: int) -> int:
-        return self.served.shapes[shape].accelerators_per_node
+    def put(self, ground: Ground, shape: int, pool: int, most: int) -> int:
+        """Put up to so many replicas; how many were put."""
+        cut = self.served.shapes[shape]
+        return ground.take(pool, cut.accelerators_per_node, most, cut.nodes)
 
 
 class Planter:
@@ -119,10 +121,13 @@ class Planter:
         shapes, pools, needs = [none], [none], [np.zeros(0)]
         for index, shape in enumerate(job.served.shapes):
             fitting = ground.pools_of_card.get(shape.accelerator, none)
-            fit = places[ground.place[fitting]] & (ground.gpus[fitting] >= shape.accelerators_per_node)
+            per_node = shape.accelerators_per_node
+            fit = places[ground.place[fitting]] & (ground.gpus[fitting] >= per_node)
+            if shape.nodes > 1:
+                fit &= ground.gpus[fitting] == per_node
             if rules.providers:
                 fit &= np.isin(ground.provider[fitting], [ground.providers.index(name) for name in rules.providers])
-            fit &= ground.room(fitting, shape.accelerators_per_node)
+            fit &= ground.room(fitting, per_node, shape.nodes)
             kept = fitting[fit & ~ground.spot[fitting]] if no_spot else fitting[fit]
             need = sum(demand.tokens_per_s * (1 + job.deployment.headroom) / shape.rate(demand.bucket) for demand in part)
             shapes.append(np.full(len(kept), index))
@@ -132,7 +137,7 @@ class Planter:
 
     def _priced(self, job: _Job, shape: Ints, pool: Ints, need: Floats) -> _Cells:
         ground, rules = self._ground, job.deployment.rules
-        gpus = np.array([each.accelerators_per_node for each in job.served.shapes])[shape]
+        gpus = np.array([each.accelerators_per_node * each.nodes for each in job.served.shapes])[shape]
         cost = ground.price[pool] * gpus * np.ceil(need - EXACT)
         if self._noise is not None:
             cost *= np.where(ground.free[pool] >= gpus, 1.0, WASTE) * np.exp(NOISE * self._noise.standard_normal(len(pool)))
@@ -169,7 +174,7 @@ class Planter:
         # Once around in parts, so that many replicas are spread; then whatever fits.
         for most, cell in [(chunk, cell) for cell in order] + [(MANY, cell) for cell in order]:
             shape, pool, need = int(cells.shape[cell]), int(cells.pool[cell]), float(cells.need[cell])
-            put = self._ground.take(pool, job.gpus(shape), min(most, math.ceil(left * need - EXACT)))
+            put = job.put(self._ground, shape, pool, min(most, math.ceil(left * need - EXACT)))
             if put:
                 job.planted[shape, pool] = job.planted.get((shape, pool), 0) + put
                 job.cells_of.setdefault(int(cells.domain[cell]), []).append((shape, pool))
@@ -188,7 +193,7 @@ class Planter:
         while max(held.values()) > spread.max_share * sum(held.values()):
             least = min(held, key=lambda domain: (held[domain], domain))
             shape, pool = next(cell for cell in job.cells_of[least] if cell in job.planted)
-            if not self._ground.take(pool, job.gpus(shape), 1):
+            if not job.put(self._ground, shape, pool, 1):
                 return False
             job.planted[shape, pool] += 1
             held[least] += 1

@@ -40,6 +40,7 @@ class Request:
     Attributes:
         data: folder of the research data, None for what ships with headrace.
         fresh: True for an empty fleet, else most of the planted plan runs already.
+        gangs: share of the models whose whole-node shapes span two nodes instead.
     """
 
     clouds: int
@@ -49,3 +50,4 @@ class Request:
     profile: Profile
     data: Path | None = None
     fresh: bool = False
+    gangs: float = 0.0

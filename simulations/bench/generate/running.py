@@ -27,6 +27,11 @@ def running(ground: Ground, planted: Sequence[Planted], now: datetime, draw: ran
         free: list[tuple[Node, int]] = []
         for each in sorted(wanted, key=lambda each: (-each.shape.accelerators_per_node, each.deployment)):
             need = each.shape.accelerators_per_node
+            if each.shape.nodes > 1:
+                gang = [_node(ground, pool, len(nodes) + 1 + place, now) for place in range(each.shape.nodes)]
+                nodes += gang
+                replicas.append(_replica(each, gang, len(replicas) + 1, now))
+                continue
             index = next((i for i, (_, left) in enumerate(free) if left >= need), len(free))
             if index == len(free):
                 node = _node(ground, pool, len(nodes) + 1, now)
@@ -34,7 +39,7 @@ def running(ground: Ground, planted: Sequence[Planted], now: datetime, draw: ran
                 free.append((node, node.instance_type.accelerator_count))
             node, left = free[index]
             free[index] = node, left - need
-            replicas.append(_replica(each, node, len(replicas) + 1, now))
+            replicas.append(_replica(each, [node], len(replicas) + 1, now))
     return tuple(nodes), tuple(replicas)
 
 
@@ -55,6 +60,7 @@ def _node(ground: Ground, pool: int, number: int, now: datetime) -> Node:
     )
 
 
-def _replica(each: Planted, node: Node, number: int, now: datetime) -> Replica:
+def _replica(each: Planted, nodes: Sequence[Node], number: int, now: datetime) -> Replica:
     identity = f"r-{number:05d}"
-    return Replica(identity, each.deployment, each.shape.id, node.cluster, (node.id,), ReplicaState.READY, 1, now)
+    names = tuple(node.id for node in nodes)
+    return Replica(identity, each.deployment, each.shape.id, nodes[0].cluster, names, ReplicaState.READY, 1, now)

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRoute
-from scheduler.edge.envoy import FrontDoor
+from scheduler.edge.envoy_listener import FrontDoor
 from scheduler.edge.process import envoy_command
 from scheduler.edge.publish import FilePublisher
 from scheduler.edge.stats import AdminStats
@@ -23,12 +25,16 @@ from tests.integration.envoy.engines import Engine
 class Front:
     """The running front door and a client of it."""
 
-    def __init__(self, door: FrontDoor) -> None:
+    def __init__(self, door: FrontDoor, key: str = "", trust: ssl.SSLContext | None = None) -> None:
         self.door = door
         self.publisher = FilePublisher(door)
         self.stats = AdminStats(door.admin_port)
         self.admin = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{door.admin_port}", trust_env=False)
-        self.client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{door.port}", timeout=90, trust_env=False)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        scheme = "https" if trust else "http"
+        self.client = httpx2.AsyncClient(
+            base_url=f"{scheme}://127.0.0.1:{door.port}", timeout=90, trust_env=False, headers=headers, verify=trust or True
+        )
 
     async def chat(self, model: str = "chat", *, stream: bool = False, **more: object) -> httpx2.Response:
         return await self.client.post("/v1/chat/completions", json={"model": model, "messages": [], "stream": stream, **more})
@@ -54,6 +60,8 @@ class Front:
         answer = await self.admin.get("/clusters", params={"format": "json"})
         found = {}
         for cluster in answer.json().get("cluster_statuses", []):
+            if cluster["name"] == "control-plane":
+                continue
             for host in cluster.get("host_statuses", []):
                 health, place = host.get("health_status", {}), host["address"]["socket_address"]
                 if not health.get("failed_active_health_check"):
@@ -66,9 +74,11 @@ class Front:
 
 
 @contextlib.asynccontextmanager
-async def front_door(directory: Path, config: EdgeConfig) -> AsyncIterator[Front]:
-    """Envoy before the given configuration, which is in effect when the block begins."""
-    front = Front(FrontDoor(directory / "envoy", free_port(), free_port(), directory / "access.log"))
+async def front_door(
+    directory: Path, config: EdgeConfig, *, key: str = "", trust: ssl.SSLContext | None = None, **place: Any
+) -> AsyncIterator[Front]:
+    """Envoy before the given configuration, which is in effect when the block begins. ``place``: more of the front door."""
+    front = Front(FrontDoor(directory / "envoy", free_port(), free_port(), directory / "access.log", **place), key, trust)
     await front.publisher.publish(config)
     async with running(front, directory):
         await front.until_applied(config)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.unit.cli.test_commands import headrace
 
@@ -89,3 +92,49 @@ def test_a_what_if_that_is_none_ends_with_two(tmp_path: Path) -> None:
     done = headrace("optimize", str(EXAMPLE), "--what-if", "loose provider:aws", data_dir=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Write lose provider:NAME" in done.stderr
+
+
+def test_a_what_if_of_nothing_that_is_solved_is_an_error(tmp_path: Path) -> None:
+    for arguments in (("--schema",), ("--export", str(tmp_path / "fleet.json"))):
+        done = headrace("optimize", *arguments, "--what-if", "price h100 +20%", data_dir=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"asks nothing of {arguments[0]}" in done.stderr
+
+
+def test_moves_are_spread_over_the_stated_hours_and_the_verifier_agrees(tmp_path: Path) -> None:
+    file, plan, proof = (tmp_path / name for name in ("p.json", "plan.json", "proof.json"))
+    found = []
+    for hours in (24.0, 6.0):
+        document = json.loads(EXAMPLE.read_text())
+        # The verifier knows only shapes that the document states.
+        document |= {"deployments": document["deployments"][1:], "settings": {"amortisation_h": hours}}
+        file.write_text(json.dumps(document))
+        done = headrace("optimize", str(file), "--json", "--plan", str(plan), "--certificate", str(proof), data_dir=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found.append({term["name"]: term for term in json.loads(done.stdout)["cost"]["terms"]}["moves"])
+        judged = headrace("verify", str(file), str(plan), str(proof), data_dir=tmp_path)
+        assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "spread over 6 h" in found[1]["text"]
+    assert found[1]["micro_usd_per_h"] > 3 * found[0]["micro_usd_per_h"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"demand": [{"tokens_per_s": 100, "jurisdictions": ["JP"]}]}, "the residency of its demand"),
+        ({"rules": {"providers": ["awz"]}}, "providers awz"),
+        ({"rules": {"spread": {"domain": "provider", "max_share": 0.1}}}, "spread (at most 10% per provider)"),
+        ({"budget_micro_usd_per_h": 0}, "budget $0.0000/h"),
+        ({"demand": [{"tokens_per_s": 100, "bucket": "9999x1"}], "model": "other"}, "no offer in any open cluster serves it at all"),
+    ],
+)
+def test_what_cannot_be_served_is_told_with_the_rules_that_conflict(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    document = json.loads(EXAMPLE.read_text())
+    document["models"].append({"id": "other", "parameters_b": 8})
+    document["shapes"] += [{**document["shapes"][0], "id": "other/short", "model": "other", "tokens_per_s": {"short": 100}}]
+    document["deployments"] = [document["deployments"][1] | change]
+    file = tmp_path / "infeasible.json"
+    file.write_text(json.dumps(document))
+    done = headrace("optimize", str(file), "--json", data_dir=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert reason in json.loads(done.stdout)["conflicts"][0]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRelay, EdgeRoute
 from scheduler.domain.workload import Resume, StreamPolicy
-from scheduler.edge.envoy import FrontDoor, render
+from scheduler.edge.envoy import render
+from scheduler.edge.envoy_listener import FrontDoor
 from scheduler.edge.metering import parse_line
 from scheduler.edge.stats import read_clusters
 
@@ -28,10 +30,22 @@ def resources(name: str, config: EdgeConfig = RELAYED) -> list[dict[str, Any]]:
 
 
 def action(model: str) -> dict[str, Any]:
-    routes = resources("rds.json")[0]["virtual_hosts"][0]["routes"]
-    named = [route for route in routes if model in json.dumps(route["match"]) and "route" in route]
-    found: dict[str, Any] = named[0]
-    return found
+    """The first route that serves a public name."""
+    found = [node for node in nodes(resources("rds.json")[0]) if told(node) == model]
+    return found[0]
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from nodes(each)
+
+
+def told(node: dict[str, Any]) -> str:
+    return str(node.get("metadata", {}).get("filter_metadata", {}).get("headrace", {}).get("model", "")) if "route" in node else ""
 
 
 def test_without_a_relay_a_policy_changes_nothing() -> None:
@@ -45,27 +59,27 @@ def test_without_a_policy_a_relay_changes_nothing() -> None:
 
 
 def test_a_relayed_deployment_leads_to_the_relay_first_and_to_its_replicas_where_that_is_down() -> None:
-    assert action('"held"')["route"]["cluster"] == "held~relayed"
+    assert action("held")["route"]["cluster"] == "held~relayed"
     aggregate = next(cluster for cluster in resources("cds.json") if cluster["name"] == "held~relayed")
     assert aggregate["cluster_type"]["typed_config"]["clusters"] == ["headrace.relay", "held"]
-    assert "relay" not in json.dumps(action('"plain"'))
+    assert "relay" not in json.dumps(action("plain"))
 
 
 def test_only_the_relayed_part_of_an_alias_passes_the_relay() -> None:
-    shares = action('"both"')["route"]["weighted_clusters"]["clusters"]
+    shares = action("both")["route"]["weighted_clusters"]["clusters"]
     assert [(share["name"], share["weight"]) for share in shares] == [("held~relayed", 60), ("plain", 40)]
 
 
 def test_the_relay_is_told_the_policy_and_what_a_client_claims_is_overwritten() -> None:
-    told = {each["header"]["key"]: each["header"]["value"] for each in action('"held"')["request_headers_to_add"]}
-    assert told == {
+    added = {each["header"]["key"]: each["header"]["value"] for each in action("held")["request_headers_to_add"]}
+    assert added == {
         "x-headrace-deployment": "held",
         "x-headrace-resume": "greedy",
         "x-headrace-hold-s": "30",
         "x-headrace-silence-s": "10",
         "x-headrace-engine": "vllm",
     }
-    assert {each["append_action"] for each in action('"held"')["request_headers_to_add"]} == {"OVERWRITE_IF_EXISTS_OR_ADD"}
+    assert {each["append_action"] for each in action("held")["request_headers_to_add"]} == {"OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def test_the_way_back_is_on_loopback_and_metered_by_nobody() -> None:
