@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from scheduler.api.schema import DeploymentIn, FleetIn, InvalidInputErrors, ModelIn, PriceIn, check_accelerator
+from scheduler.api.schema import CommandIn, DeploymentIn, FleetIn, InvalidInputErrors, ModelIn, PriceIn, check_accelerator
 from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.fleet import Cluster
 from scheduler.domain.offer import Offer
@@ -20,6 +20,7 @@ from scheduler.domain.workload import (
     Demand,
     Deployment,
     DisruptionBudget,
+    EngineCommand,
     EngineKind,
     EngineShape,
     Evidence,
@@ -30,6 +31,7 @@ from scheduler.domain.workload import (
     PriceBook,
     Slo,
     Spread,
+    StreamPolicy,
     Survivability,
     Tenant,
 )
@@ -246,4 +248,12 @@ def deployment_of(given: DeploymentIn) -> Deployment:
         disruption=DisruptionBudget(given.disruption.max_unavailable, given.disruption.max_surge),
         price_book=_price(given.price) if given.price is not None else None,
         budget_micro_usd_per_h=micro_usd(given.budget_usd_per_h) if given.budget_usd_per_h is not None else None,
+        stream=StreamPolicy(given.stream.resume, given.stream.hold_s, given.stream.silence_s),
+        command=_command(given.command) if given.command is not None else None,
     )
+
+
+def _command(given: CommandIn) -> EngineCommand:
+    names = given.metrics
+    env = tuple(sorted(given.env.items()))
+    return EngineCommand(tuple(given.argv), env, given.health_path, names.running, names.waiting, names.tokens)

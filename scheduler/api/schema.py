@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from scheduler.domain.accelerator import ACCELERATORS, near_matches
 from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.offer import CapacityType
-from scheduler.domain.workload import EngineKind, FailureDomain
+from scheduler.domain.workload import EngineKind, FailureDomain, Resume
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$", description="lower case letters, digits, '.', '_' and '-'")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -129,6 +129,41 @@ class AdapterIn(Strict):
     source: str
 
 
+class CommandMetricsIn(Strict):
+    """Prometheus names under which the engine publishes its load; what it does not publish is left out."""
+
+    running: str = ""
+    waiting: str = ""
+    tokens: str = ""
+
+
+class CommandIn(Strict):
+    """How an engine of kind ``command`` is started: any program that serves OpenAI's API."""
+
+    argv: list[str] = Field(
+        min_length=1, description="program and arguments; with {host}, {port}, {weights}, {model}, {revision} filled in"
+    )
+    env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    health_path: Annotated[str, Field(pattern=r"^/[^\s?#]*$")] = "/health"
+    metrics: CommandMetricsIn = CommandMetricsIn()
+
+    @model_validator(mode="after")
+    def _startable(self) -> CommandIn:
+        if not self.argv[0].strip():
+            raise ValueError("argv begins with an empty program; name the program to start")
+        if not any("{port}" in argument for argument in self.argv):
+            raise ValueError("argv does not say where to listen; put {port} where the program takes its port")
+        return self
+
+
+class StreamIn(Strict):
+    """What the relay does for the deployment; left out, its requests go straight to the replicas."""
+
+    resume: Resume = Resume.NEVER
+    hold_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    silence_s: Annotated[float, Field(ge=0.2, le=600)] = 10.0
+
+
 class DeploymentIn(Strict):
     """The desired serving of a model."""
 
@@ -149,9 +184,17 @@ class DeploymentIn(Strict):
     disruption: DisruptionIn = DisruptionIn()
     price: PriceIn | None = None
     budget_usd_per_h: Usd | None = None
+    stream: StreamIn = StreamIn()
+    command: CommandIn | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> DeploymentIn:
+        if self.engine is EngineKind.COMMAND and self.command is None:
+            raise ValueError("engine is command, but there is no command; add command with its argv")
+        if self.engine is not EngineKind.COMMAND and self.command is not None:
+            raise ValueError(f"command is given, but engine is {self.engine.value}; set engine to command or remove command")
+        if self.engine is EngineKind.COMMAND and self.adapters:
+            raise ValueError("adapters are not passed to a command; name them in its argv instead")
         if self.min_replicas > self.max_replicas:
             raise ValueError(
                 f"min_replicas {self.min_replicas} exceeds max_replicas {self.max_replicas}; raise max_replicas or lower min_replicas"
@@ -269,7 +312,7 @@ def field_path(location: tuple[str | int, ...]) -> str:
 
 def _known_fields() -> list[str]:
     parts = (ClusterIn, ModelIn, ShapeIn, DeploymentIn, DemandIn, SloIn, RulesIn, DisruptionIn, PriceIn, AliasIn, TenantIn)
-    models: tuple[type[BaseModel], ...] = (PreviewIn, *parts)
+    models: tuple[type[BaseModel], ...] = (PreviewIn, *parts, StreamIn, CommandIn, CommandMetricsIn)
     return sorted({name for model in models for name in model.model_fields})
 
 

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     edge_port: int = Field(8610, ge=0, le=65535)
     edge_admin_port: int = Field(8611, ge=0, le=65535)
     edge_host: str = LOOPBACK
+    relay: bool = Field(False, description="a relay runs beside the edge: deployments that ask for it are held and resumed")
+    relay_port: int = Field(8612, ge=0, le=65535)
+    relay_admin_port: int = Field(8613, ge=0, le=65535)
+    relay_return_port: int = Field(8614, ge=0, le=65535, description="where the edge takes the relay's own requests, on loopback")
+    relay_waiting_max: int = Field(1000, ge=1, le=100_000, description="requests held for one deployment at a time")
     edge_keys: bool = Field(False, description="ask clients for keys on loopback too; a front door on other addresses always does")
     edge_signing_key: Path | None = Field(None, description="private key that signs client keys; a file in data_dir where empty")
     edge_limits: dict[str, LimitIn] = Field(default_factory=dict, description="requests per second and burst, by tenant")

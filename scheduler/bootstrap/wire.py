@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 from scheduler.api.auth import new_key
 from scheduler.api.services import ApiSettings, Services
 from scheduler.bootstrap.edge import admission_source, front_door, load_secret
+from scheduler.bootstrap.relay import edge_relay
 from scheduler.bootstrap.settings import Settings
 from scheduler.control import ControlLoop, LoopSettings, LoopStores, World
 from scheduler.control.desk import Desk
@@ -19,7 +21,7 @@ from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ProviderDataError, TransientError
 from scheduler.domain.fleet import Cluster, Node
 from scheduler.domain.ports import Clock, EdgePublisher, LaunchRequest, Provider
-from scheduler.domain.routing import EdgeConfig
+from scheduler.domain.routing import EdgeConfig, EdgeRelay
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Fleet, OfferFilter, Workload
 from scheduler.domain.workload import Deployment, EngineShape, Model
@@ -119,9 +121,9 @@ def launch_of(deployment: Deployment, model: Model, shape: EngineShape) -> Engin
     return BACKENDS[shape.engine].launch(deployment, model, shape)
 
 
-def route(fleet: Fleet, workload: Workload) -> EdgeConfig:
+def route(fleet: Fleet, workload: Workload, relay: EdgeRelay | None = None) -> EdgeConfig:
     """The edge table of the present fleet."""
-    return build_edge_config(fleet.replicas, fleet.clusters, workload.deployments, workload.aliases)
+    return build_edge_config(fleet.replicas, fleet.clusters, workload.deployments, workload.aliases, relay=relay)
 
 
 def wire(
@@ -148,7 +150,7 @@ def wire(
         snapshot=snapshot,
         workload=store.workload.workload,
         launch=launch_of,
-        route=route,
+        route=partial(route, relay=edge_relay(settings)),
         executor=Executor(launchers, Describer(store, settings, environ, clock)),
         publisher=Publishers(admission_source(settings, store.keys, clock), publishers),
         edge=edge,

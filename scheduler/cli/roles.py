@@ -1,4 +1,4 @@
-"""The roles a process can take: ``serve``, ``agent``, ``edge``, ``db``, and the nightly ``rebalance``."""
+"""The roles a process can take: ``serve``, ``agent``, ``edge``, ``relay``, ``db``, and the nightly ``rebalance``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("serve")(serve)
     app.command("agent")(agent)
     app.command("edge")(edge)
+    app.command("relay")(relay)
     app.command("rebalance")(rebalance)
     app.add_typer(db, name="db")
 
@@ -66,6 +67,18 @@ def edge(
 
     argv, env = prepare_edge(load_settings(config, edge_region=region, edge_origin=origin, edge_xds_servers=xds or None), os.environ)
     os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 (becomes Envoy)
+
+
+def relay(config: Config = None) -> None:
+    """Run the relay beside the edge: holds requests while no replica is ready, continues streams whose replica died."""
+    import uvloop
+
+    from scheduler.bootstrap.logs import configure_logging
+    from scheduler.bootstrap.relay import run_relay
+    from scheduler.bootstrap.settings import load_settings
+
+    configure_logging()
+    uvloop.run(run_relay(load_settings(config)))
 
 
 def rebalance(

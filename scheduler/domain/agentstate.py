@@ -19,6 +19,9 @@ class EngineLaunch:
         weights: model source to fetch or find on the node first.
         model_name: the name the engine answers to.
         health_path: answers 200 when the engine listens. warmup_prompt: must be answered before READY.
+        revision: of the weights, pinned; "" where the source has none.
+        metric_names: Prometheus names of requests running and waiting and of output tokens, "" where the engine has none; None stands
+            for those of the engine's kind.
     """
 
     kind: EngineKind
@@ -30,6 +33,8 @@ class EngineLaunch:
     warmup_prompt: str = "Say hello."
     start_timeout_s: int = 600
     max_concurrency: int = 64
+    revision: str = ""
+    metric_names: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

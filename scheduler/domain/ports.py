@@ -310,3 +310,11 @@ class InFlightSource(Protocol):
     async def in_flight(self) -> Mapping[str, int]:
         """Active requests by ``host:port``."""
         ...
+
+
+class WaitingSource(Protocol):
+    """Tells how many requests wait for a ready replica: the signal to start one where none runs."""
+
+    async def waiting(self) -> Mapping[str, int]:
+        """Requests held by the relay, by deployment; those without any are left out."""
+        ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from scheduler.domain.workload import StreamPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class EdgeBackend:
         origins: where its declared demand comes from.
         residency: the jurisdictions that may serve each origin's requests, by origin; origins without a rule are left out.
         health_timeout_s: how long a health check may take; ``unhealthy_after``: failed checks in a row that take an endpoint out.
+        stream: what the relay does for it. engine: kind of its engines, which decides how a stream is continued.
+        health_path: what a health check asks for.
     """
 
     deployment: str
@@ -58,6 +62,13 @@ class EdgeBackend:
     unhealthy_after: int = 2
     origins: tuple[str, ...] = ()
     residency: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    stream: StreamPolicy = field(default_factory=StreamPolicy)
+    engine: str = ""
+    health_path: str = "/health"
+
+    @property
+    def relayed(self) -> bool:
+        return self.stream.relayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,20 @@ class EdgeRoute:
 
     model_name: str
     backends: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRelay:
+    """The relay beside an Envoy, on the same machine.
+
+    Attributes:
+        address: ``host:port`` where the relay takes requests.
+        return_port: where Envoy takes the relay's own requests, on loopback only: what comes in there goes to replicas without
+            passing the relay again, and is not metered a second time.
+    """
+
+    address: str
+    return_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +131,4 @@ class EdgeConfig:
     backends: tuple[EdgeBackend, ...] = ()
     keys: EdgeKeys | None = None
     limits: tuple[EdgeLimit, ...] = ()
+    relay: EdgeRelay | None = None

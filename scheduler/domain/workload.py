@@ -15,6 +15,8 @@ class EngineKind(StrEnum):
     VLLM = "vllm"
     SGLANG = "sglang"
     LLAMACPP = "llamacpp"
+    COMMAND = "command"
+    """Any program that serves OpenAI's API; the deployment says how it is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,55 @@ class DisruptionBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineCommand:
+    """How an engine of kind ``command`` is started.
+
+    Attributes:
+        argv: program and arguments, never a shell string; ``{host}``, ``{port}`` and ``{weights}`` are filled in on the node.
+        env: added to the node's environment; ordered pairs, so that equal commands are equal values.
+        health_path: answers 200 when the engine takes requests.
+        running, waiting, tokens: Prometheus names of its requests running and queued and of its output tokens, "" where it has none.
+    """
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    health_path: str = "/health"
+    running: str = ""
+    waiting: str = ""
+    tokens: str = ""
+
+
+class Resume(StrEnum):
+    """When a broken stream is continued on another replica.
+
+    ``GREEDY`` does so only where the request's sampling is deterministic, so that the continuation is what the lost replica
+    would have said.
+    """
+
+    NEVER = "never"
+    GREEDY = "greedy"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """What the relay does for a deployment. The default asks for nothing, and its requests never meet the relay.
+
+    Attributes:
+        hold_s: how long a request waits for a ready replica; 0 refuses at once.
+        silence_s: longest silence after the first token of a stream before its replica counts as hung.
+    """
+
+    resume: Resume = Resume.NEVER
+    hold_s: float = 0.0
+    silence_s: float = 10.0
+
+    @property
+    def relayed(self) -> bool:
+        return self.resume is not Resume.NEVER or self.hold_s > 0
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The desired serving of a model, with its SLO and rules.
 
@@ -222,6 +273,8 @@ class Deployment:
         budget_micro_usd_per_h: most that may be spent on it, None for no limit.
         generation: increases with every change of what its replicas run (see ``runs``); a change of demand or of rules
             moves or scales replicas, but restarts none.
+        stream: whether its requests are held and its streams resumed.
+        command: how its engine is started; set where, and only where, the engine is ``command``.
     """
 
     id: str
@@ -242,11 +295,13 @@ class Deployment:
     price_book: PriceBook | None = None
     budget_micro_usd_per_h: int | None = None
     generation: int = 1
+    stream: StreamPolicy = field(default_factory=StreamPolicy)
+    command: EngineCommand | None = None
 
     @property
     def runs(self) -> tuple[object, ...]:
         """Everything that needs a new engine process when it changes."""
-        return (self.model, self.engine, self.adapters, self.engine_args)
+        return (self.model, self.engine, self.adapters, self.engine_args, self.command)
 
     @property
     def served(self) -> Served:

@@ -14,8 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality
+from scheduler.edge.envoy_errors import error_mappers
 from scheduler.edge.envoy_listener import SECRETS_FILE, FrontDoor, listener, secret
-from scheduler.edge.envoy_routes import route_table
+from scheduler.edge.envoy_relay import RETURN_ROUTES, quickened, relay_clusters, relayed, return_listener, return_table
+from scheduler.edge.envoy_routes import retry_policy, route_table
 from scheduler.edge.table import seen_from
 
 BOOTSTRAP = "bootstrap.json"
@@ -32,11 +34,16 @@ def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
     for backend in config.backends:
         files[endpoints_file(backend.deployment)] = _discovery([assignment(seen_from(backend, door.origin, door.region))])
     sources = {backend.deployment: _source(door.directory, endpoints_file(backend.deployment)) for backend in config.backends}
-    files["cds.json"] = _discovery([cluster(backend, sources[backend.deployment]) for backend in config.backends])
+    through = relayed(config)
+    clusters = [quickened(cluster(backend, sources[backend.deployment]), backend, through) for backend in config.backends]
+    files["cds.json"] = _discovery(clusters + relay_clusters(config))
     files["rds.json"] = _discovery([route_table(config)])
     if door.certificate is not None:
         files[SECRETS_FILE] = _discovery([secret(door)])
-    files["lds.json"] = _discovery([listener(door, config, _source(door.directory, "rds.json"))])
+    if through:
+        files[RETURN_ROUTES] = _discovery([return_table(config, retry_policy())])
+    returning = return_listener(config, _source(door.directory, RETURN_ROUTES), {"mappers": error_mappers()})
+    files["lds.json"] = _discovery([listener(door, config, _source(door.directory, "rds.json")), *returning])
     files[BOOTSTRAP] = _bootstrap(door)
     return {name: (json.dumps(content, indent=1, sort_keys=True) + "\n").encode() for name, content in files.items()}
 
@@ -156,7 +163,7 @@ def cluster(backend: EdgeBackend, endpoint_source: dict[str, Any]) -> dict[str, 
                 "no_traffic_interval": "1s",
                 "unhealthy_threshold": backend.unhealthy_after,
                 "healthy_threshold": 1,
-                "http_health_check": {"path": "/health"},
+                "http_health_check": {"path": backend.health_path},
             }
         ],
         "outlier_detection": _outlier_detection(),

@@ -9,6 +9,7 @@ from typing import Any
 from scheduler.domain.routing import EdgeConfig
 from scheduler.edge.envoy_admission import TENANT_PATH, admission
 from scheduler.edge.envoy_errors import error_mappers
+from scheduler.edge.envoy_relay import relay_filters
 
 MODEL_HEADER = "x-headrace-model"
 """Clients that name the model here spare the edge the reading of the body."""
@@ -65,7 +66,7 @@ def listener(door: FrontDoor, config: EdgeConfig, route_source: dict[str, Any]) 
         "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "edge",
         "rds": {"route_config_name": ROUTE_TABLE, "config_source": route_source},
-        "http_filters": [*admission(config), *_filters()],
+        "http_filters": [*admission(config), *relay_filters(config), *_filters()],
         "access_log": [_access_log(str(door.access_log), keys=config.keys is not None)],
         "local_reply_config": {"mappers": error_mappers()},
         "use_remote_address": True,
@@ -188,6 +189,7 @@ def _access_log(path: str, *, keys: bool) -> dict[str, Any]:
         "class": "%REQ(X-HEADRACE-CLASS)%",
         "deployment": "%UPSTREAM_CLUSTER_RAW%",
         "replica": "%UPSTREAM_METADATA(headrace:replica)%",
+        "relayed_replica": f"%DYNAMIC_METADATA({NAMESPACE}:replica)%",
         "host": "%UPSTREAM_HOST%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "duration_ms": "%DURATION%",

@@ -8,12 +8,14 @@ each once for interactive and once for batch requests.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from scheduler.domain.routing import EdgeConfig, EdgeRoute
+from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeRoute
 from scheduler.edge.envoy_errors import openai_error
 from scheduler.edge.envoy_listener import JSON_FILTER, MODEL_HEADER, MODEL_STATE, NAMESPACE, ROUTE_TABLE, json_filter
+from scheduler.edge.envoy_relay import relayed, through_relay
 
 CLASS_HEADER = "x-headrace-class"
 """``batch`` leaves capacity to everyone else; anything else is interactive."""
@@ -58,7 +60,8 @@ def route_table(config: EdgeConfig) -> dict[str, Any]:
 
 def _by_name(config: EdgeConfig, priority: str) -> dict[str, Any]:
     """The header's name, or else the body's. Only where the header names nothing is the body held back and read."""
-    names = {route.model_name: _do(_forward(route, priority)) for route in config.routes}
+    through = relayed(config)
+    names = {route.model_name: _do(_forward(route, priority, through)) for route in config.routes}
     by_body = {"matcher_tree": {"input": _input("state", _STATE_INPUT, key=MODEL_STATE), "exact_match_map": {"map": names}}}
     by_header = {"input": _input("header", _HEADER_INPUT, header_name=MODEL_HEADER), "exact_match_map": {"map": names}}
     return {"matcher_tree": by_header, "on_no_match": {"matcher": by_body}}
@@ -67,25 +70,27 @@ def _by_name(config: EdgeConfig, priority: str) -> dict[str, Any]:
 def _by_path(config: EdgeConfig, priority: str) -> dict[str, Any]:
     """``/m/NAME/v1/...`` is passed on as ``/v1/...``; a name's slashes may stand as they are or be escaped."""
     names: dict[str, Any] = {}
+    through = relayed(config)
     for route in config.routes:
         for written in {quote(route.model_name, safe="/"), quote(route.model_name, safe="")}:
             prefix = f"{_NAMED}{written}{_API}"
-            names[prefix] = _do(_forward(route, priority, prefix))
+            names[prefix] = _do(_forward(route, priority, through, prefix))
     return {"matcher_tree": {"input": _input("path", _HEADER_INPUT, header_name=":path"), "prefix_match_map": {"map": names}}}
 
 
-def _forward(route: EdgeRoute, priority: str, prefix: str = _API) -> dict[str, Any]:
+def _forward(route: EdgeRoute, priority: str, through: Mapping[str, EdgeBackend], prefix: str = _API) -> dict[str, Any]:
     """Where the request goes. The priority is the class: the circuit breakers of a cluster count each by itself."""
     target: dict[str, Any] = {"cluster": route.backends[0][0]}
     if len(route.backends) > 1:
         target = {"weighted_clusters": {"clusters": [{"name": name, "weight": share} for name, share in route.backends]}}
     if prefix != _API:
         target["prefix_rewrite"] = _API
-    return {
+    forward: dict[str, Any] = {
         "match": {"prefix": prefix},
         "route": {**target, "timeout": "0s", "priority": priority},
         "metadata": {"filter_metadata": {NAMESPACE: {"model": route.model_name}}},
     }
+    return through_relay(forward, through, retry_policy())
 
 
 def retry_policy() -> dict[str, Any]:

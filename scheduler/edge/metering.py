@@ -17,6 +17,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scheduler.domain.usage import TokenUsage
+from scheduler.edge.envoy_relay import deployment_of
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ class _Line(BaseModel):
     deployment: str | None = None
     replica: str | None = None
     tenant: str | None = None
+    relayed_replica: str | None = None
     usage: _Usage
 
 
@@ -89,7 +91,8 @@ def parse_line(line: bytes) -> Metered | None:
     broken = row.flags not in (None, "", "-", "DC")
     usage = row.usage
     failed = row.status >= 500 or broken
-    return Metered(row.at, row.deployment, row.replica or "", failed, usage.input_tokens, usage.output_tokens, row.tenant or "")
+    deployment, replica = deployment_of(row.deployment), row.replica or row.relayed_replica or ""
+    return Metered(row.at, deployment, replica, failed, usage.input_tokens, usage.output_tokens, row.tenant or "")
 
 
 def usage_rows(requests: Iterable[Metered], tenants: Mapping[str, str]) -> list[TokenUsage]:

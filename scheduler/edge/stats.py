@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx2
 from pydantic import BaseModel, Field, ValidationError
@@ -38,6 +38,7 @@ class _Health(BaseModel):
 
     failed_active_health_check: bool = False
     failed_outlier_check: bool = False
+    eds_health_status: str = ""
 
 
 class _Host(BaseModel):
@@ -62,10 +63,14 @@ class EdgeSight:
     Attributes:
         in_flight: active requests by ``host:port``, summed where deployments share an endpoint.
         healthy: endpoints that neither active health checks nor ejection keep out.
+        ready: of those, the ones that take new requests, by deployment.
+        dead: endpoints that fail their active health checks.
     """
 
     in_flight: Mapping[str, int]
     healthy: frozenset[str]
+    ready: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dead: frozenset[str] = frozenset()
 
 
 def active_requests(document: bytes) -> Mapping[str, int]:
@@ -85,15 +90,21 @@ def read_clusters(document: bytes) -> EdgeSight:
         raise EdgeUnreadableError(f"the list of clusters could not be read: {error}") from error
     totals: dict[str, int] = defaultdict(int)
     healthy: set[str] = set()
+    ready: dict[str, set[str]] = defaultdict(set)
+    dead: set[str] = set()
     for cluster in clusters.cluster_statuses:
         for host in cluster.host_statuses:
             place = host.address.socket_address
             if place is not None:
                 endpoint = f"{place.address}:{place.port_value}"
                 totals[endpoint] += sum(stat.value for stat in host.stats if stat.name == _ACTIVE)
+                if host.health_status.failed_active_health_check:
+                    dead.add(endpoint)
                 if not (host.health_status.failed_active_health_check or host.health_status.failed_outlier_check):
                     healthy.add(endpoint)
-    return EdgeSight(dict(totals), frozenset(healthy))
+                    if host.health_status.eds_health_status != "DRAINING":
+                        ready[cluster.name].add(endpoint)
+    return EdgeSight(dict(totals), frozenset(healthy), {name: frozenset(found) for name, found in ready.items()}, frozenset(dead))
 
 
 class AdminStats:

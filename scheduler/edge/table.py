@@ -13,7 +13,7 @@ from dataclasses import replace
 from scheduler.domain.fleet import Cluster, Replica
 from scheduler.domain.jurisdiction import within
 from scheduler.domain.lifecycle import ReplicaState
-from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRoute
+from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality, EdgeRelay, EdgeRoute
 from scheduler.domain.workload import Deployment, EngineKind, ModelAlias
 
 _TAKES_REQUESTS = frozenset({ReplicaState.READY, ReplicaState.SUSPECT})
@@ -27,11 +27,13 @@ def build_edge_config(
     deployments: Iterable[Deployment],
     aliases: Iterable[ModelAlias] = (),
     concurrency: Mapping[str, int] | None = None,
+    relay: EdgeRelay | None = None,
 ) -> EdgeConfig:
     """Everything the front door needs, in an order that depends on ids only, so that the same world gives the same value.
 
     Args:
         concurrency: requests each endpoint of a deployment takes at once, by deployment id.
+        relay: the relay beside the edge, None where none runs.
     """
     known = {cluster.id: cluster for cluster in clusters}
     limits = concurrency or {}
@@ -47,11 +49,14 @@ def build_edge_config(
             residency=_residency(deployment),
             origins=tuple(sorted({demand.origin for demand in deployment.demand})),
             max_requests_per_endpoint=limits.get(deployment.id, DEFAULT_CONCURRENCY),
+            stream=deployment.stream,
+            engine=deployment.engine.value,
+            health_path=deployment.command.health_path if deployment.command else "/health",
             **_patience(deployment.engine),
         )
         for deployment in ordered
     )
-    return EdgeConfig(routes=_routes(ordered, backends, aliases), backends=backends)
+    return EdgeConfig(routes=_routes(ordered, backends, aliases), backends=backends, relay=relay)
 
 
 def _patience(engine: EngineKind) -> dict[str, int]:

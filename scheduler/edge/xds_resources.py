@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -152,7 +152,8 @@ class Renderer:
     _names: _Names = field(default_factory=_Names)
 
     def render(self, config: EdgeConfig) -> Resources:
-        """Every resource of the configuration."""
+        """Every resource of the configuration, but for the relay, which stands beside the embedded front door only."""
+        config = replace(config, relay=None)
         last, self._known = self._known, {}
 
         def made(key: Hashable, content: Any) -> Resource:

@@ -35,6 +35,7 @@ class LlamaCppBackend:
             kind=self.kind,
             argv=(*argv, *deployment.engine_args),
             weights=model.source,
+            revision=model.revision,
             model_name=deployment.id,
             start_timeout_s=120,
             max_concurrency=_SLOTS * 4,

@@ -55,6 +55,7 @@ class SglangBackend:
             kind=self.kind,
             argv=(*argv, *deployment.engine_args),
             weights=model.source,
+            revision=model.revision,
             model_name=deployment.id,
             start_timeout_s=max(600, shape.start_s * 4),
             max_concurrency=_MAX_CONCURRENCY,

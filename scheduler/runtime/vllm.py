@@ -57,6 +57,7 @@ class VllmBackend:
             kind=self.kind,
             argv=(*argv, *deployment.engine_args),
             weights=model.source,
+            revision=model.revision,
             model_name=deployment.id,
             env={"VLLM_NO_USAGE_STATS": "1"},
             start_timeout_s=max(600, shape.start_s * 4),

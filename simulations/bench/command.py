@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -138,6 +139,27 @@ def peers(
     figures = peers(problems, seconds, PEER_SEED, peer or ())
     if report is not None:
         write(figures, report)
+    _show(figures, as_json)
+
+
+@command.command("chaos")
+def chaos(
+    only: Annotated[list[str] | None, typer.Option(help="only this row; repeatable")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="less load, shorter")] = False,
+    as_json: Json = False,
+) -> None:
+    """Break replicas, relays and edges under streams that are checked word by word; each row has a level and says pass or miss."""
+    import structlog
+    import uvloop
+
+    from simulations.chaos.run import chaos
+
+    # Standard output holds the figures and nothing else.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        figures = uvloop.run(chaos(only or (), quick=quick))
+    except InvalidInputError as error:
+        raise typer.BadParameter(str(error)) from error
     _show(figures, as_json)
 
 

