@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality
-from scheduler.edge.envoy_listener import FrontDoor, listener
+from scheduler.edge.envoy_listener import SECRETS_FILE, FrontDoor, listener, secret
 from scheduler.edge.envoy_routes import route_table
 from scheduler.edge.table import seen_from
 
@@ -34,6 +34,8 @@ def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
     sources = {backend.deployment: _source(door.directory, endpoints_file(backend.deployment)) for backend in config.backends}
     files["cds.json"] = _discovery([cluster(backend, sources[backend.deployment]) for backend in config.backends])
     files["rds.json"] = _discovery([route_table(config)])
+    if door.certificate is not None:
+        files[SECRETS_FILE] = _discovery([secret(door)])
     files["lds.json"] = _discovery([listener(door, config, _source(door.directory, "rds.json"))])
     files[BOOTSTRAP] = _bootstrap(door)
     return {name: (json.dumps(content, indent=1, sort_keys=True) + "\n").encode() for name, content in files.items()}
@@ -79,6 +81,11 @@ class XdsSource:
     token: str
 
 
+def secrets_of(door: FrontDoor) -> bytes:
+    """The file that names the certificate of a front door; a remote one writes its own, since its files lie beside it."""
+    return json.dumps(_discovery([secret(door)]), indent=1, sort_keys=True).encode()
+
+
 def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
     """The one file of a front door that is told everything else over xDS."""
     ads = {
@@ -107,7 +114,7 @@ def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
         "typed_extension_protocol_options": http2,
     }
     optional = {"certificate": door.certificate, "private_key": door.private_key, "origin": door.origin, "region": door.region}
-    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log)}
+    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log), "directory": str(door.directory)}
     told |= {name: str(value) for name, value in optional.items() if value}
     source_of = {"ads": {}, "resource_api_version": "V3"}
     content = {
