@@ -41,7 +41,7 @@ def again(last: Decomposed, snapshot: Snapshot) -> Decomposed:
             certain[index] = float(last.bounds[before])
         if was.rows is block.rows:  # the same columns, perhaps with other costs
             known.answers[index] = last.known.answers[before]
-        answer = _carried(was, old, block) if old is not None else None
+        answer = carried(was, old, block) if old is not None else None
         if answer is None or was.rows is not block.rows:
             touched.append(index)
         if answer is not None:
@@ -62,7 +62,7 @@ def again(last: Decomposed, snapshot: Snapshot) -> Decomposed:
     return Decomposed(fleet, known, scarcity, assembly, bounds, min(bound, assembly.cost()), times)
 
 
-def _carried(old: Block, answer: Answer, block: Block) -> Answer | None:
+def carried(old: Block, answer: Answer, block: Block) -> Answer | None:
     """The old answer in the columns of a block made anew; None where it is no answer there."""
     if old is block:
         return answer

@@ -15,6 +15,7 @@ from scheduler.domain.errors import InvalidInputError
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.units import MICRO
 from scheduler.domain.workload import Deployment
+from scheduler.optimizer.decompose.again import carried
 from scheduler.optimizer.decompose.arrays import Floats
 from scheduler.optimizer.decompose.assemble import Assembly, Taste, insert, staying
 from scheduler.optimizer.decompose.blocks import Block
@@ -146,6 +147,12 @@ class Standby:
     def _answers(self, beside: Assembly, index: int) -> list[Answer]:
         stays = staying(beside.fleet.blocks[index])
         found = [insert(beside, index, self._prices, taste) for taste in TASTES]
+        block, known = beside.fleet.blocks[index], self._index.get(beside.fleet.blocks[index].deployment.id)
+        decided = self._assembly.answers[known] if known is not None else None
+        if known is not None and decided is not None:
+            # Rules and demand may have changed: the decided place counts only where it is still an answer.
+            as_before = carried(self._fleet.blocks[known], decided, block)
+            found += [as_before] if as_before is not None else []
         return [*found, stays] if stays is not None else found
 
     @staticmethod

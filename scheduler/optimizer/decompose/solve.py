@@ -55,13 +55,23 @@ class Decomposed:
         return all(answer is not None and answer.given_up == 0 for answer in self.assembly.answers)
 
     @property
+    def bound_of_cost(self) -> float:
+        """USD/h that any fleet costs which leaves no more unserved than this one, at the prices put on that."""
+        given_up = sum(
+            block.give_up * answer.given_up
+            for block, answer in zip(self.fleet.blocks, self.assembly.answers, strict=True)
+            if answer is not None
+        )
+        return max(0.0, self.bound - given_up)
+
+    @property
     def prices(self) -> Floats:
         """float64 [pool]: USD per accelerator and hour, scarcity included."""
         return self.scarcity.prices(self.fleet)
 
     @property
     def certificate(self) -> Certificate:
-        return certificate(self.fleet, self.scarcity, self.bound)
+        return certificate(self.fleet, self.scarcity, self.bound_of_cost)
 
 
 def decompose(snapshot: Snapshot, settings: SolveSettings) -> Decomposed:
@@ -125,7 +135,7 @@ def as_solution(solved: Decomposed) -> Solution:
     gap = (assembly.cost() - solved.bound) / max(assembly.cost(), 1e-9)
     give_up = {block.deployment.id: block.give_up for block in fleet.blocks}
     return Solution(
-        problem, replicas, nodes, routed, missed, assembly.cost(), solved.bound, "optimal" if gap <= 1e-6 else "feasible", give_up
+        problem, replicas, nodes, routed, missed, assembly.cost(), solved.bound_of_cost, "optimal" if gap <= 1e-6 else "feasible", give_up
     )
 
 
