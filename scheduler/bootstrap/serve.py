@@ -16,7 +16,7 @@ from scheduler.api.app import create_app
 from scheduler.bootstrap.connect import connect
 from scheduler.bootstrap.jobs import rebalance_job
 from scheduler.bootstrap.registry import load_providers
-from scheduler.bootstrap.settings import Settings
+from scheduler.bootstrap.settings import LOOPBACK, Settings
 from scheduler.bootstrap.wire import ControlPlane, system_clock, wire
 from scheduler.dashboard import mount
 from scheduler.domain.errors import HeadraceError, InvalidInputError
@@ -74,6 +74,8 @@ def build_app(plane: ControlPlane) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         stop = asyncio.Event()
+        if plane.xds is not None:
+            await plane.xds.start(LOOPBACK, plane.settings.edge_xds_port)
         jobs = [
             asyncio.create_task(plane.loop.run(stop), name="control loop"),
             asyncio.create_task(_collect(plane, stop), name="collectors"),
@@ -89,6 +91,8 @@ def build_app(plane: ControlPlane) -> FastAPI:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
             await plane.edge.close()
+            if plane.xds is not None:
+                await plane.xds.stop()
 
     app = create_app(plane.services, lifespan)
     mount(app)

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     edge_limits: dict[str, LimitIn] = Field(default_factory=dict, description="requests per second and burst, by tenant")
     edge_certificate: Path | None = Field(None, description="PEM chain; with edge_private_key the front door speaks TLS")
     edge_private_key: Path | None = Field(None, description="PEM key of edge_certificate")
+    edge_xds_port: int = Field(0, ge=0, le=65535, description="where this control plane tells front doors over xDS, on loopback; 0 for off")
+    edge_xds_servers: list[str] = Field([], description="host:port of the control planes that `headrace edge` asks; empty reads the folder")
+    edge_token_file: Path | None = Field(None, description="what front doors show the control plane; a file in data_dir where empty")
     edge_origin: str = Field("", description="whose requests come in at this front door, as in the deployments' demand")
     edge_region: str = Field("", description="region whose clusters this front door prefers, also as provider:region")
     require_keys: bool = Field(False, description="ask for API keys on loopback too; other addresses always need them")
@@ -116,6 +119,10 @@ class Settings(BaseSettings):
     @property
     def signing_key_file(self) -> Path:
         return self.edge_signing_key or self.data_dir / "client-keys.pem"
+
+    @property
+    def front_doors_token_file(self) -> Path:
+        return self.edge_token_file or self.data_dir / "edge-token"
 
     @property
     def on_loopback(self) -> bool:

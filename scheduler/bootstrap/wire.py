@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from scheduler.api.auth import new_key
 from scheduler.api.services import ApiSettings, Services
-from scheduler.bootstrap.edge import admission_source, front_door
+from scheduler.bootstrap.edge import admission_source, front_door, load_secret
 from scheduler.bootstrap.relay import edge_relay
 from scheduler.bootstrap.settings import Settings
 from scheduler.control import ControlLoop, LoopSettings, LoopStores, World
@@ -20,7 +20,7 @@ from scheduler.control.desk import Desk
 from scheduler.domain.agentstate import EngineLaunch
 from scheduler.domain.errors import ProviderDataError, TransientError
 from scheduler.domain.fleet import Cluster, Node
-from scheduler.domain.ports import Clock, LaunchRequest, Provider
+from scheduler.domain.ports import Clock, EdgePublisher, LaunchRequest, Provider
 from scheduler.domain.routing import EdgeConfig, EdgeRelay
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.stores import Fleet, OfferFilter, Workload
@@ -31,6 +31,7 @@ from scheduler.edge.publish import FilePublisher
 from scheduler.edge.signing import load_signer
 from scheduler.edge.stats import AdminStats, EdgeUnreadableError
 from scheduler.edge.table import build_edge_config
+from scheduler.edge.xds import XdsServer
 from scheduler.inventory.assemble import Sources, assemble
 from scheduler.inventory.collect import Collector
 from scheduler.inventory.notices import NoticeReader
@@ -58,6 +59,7 @@ class ControlPlane:
     door: FrontDoor
     edge: EdgeStats
     clock: Clock
+    xds: XdsServer | None = None
 
 
 class EdgeStats:
@@ -136,13 +138,21 @@ def wire(
     door = front_door(settings)
     launchers = {(p.name, p.account): p.launcher for p in providers if p.launcher is not None}
     edge = EdgeStats(settings.edge_admin_port)
+    # The loop is made below; until then this process leads nobody.
+    led: list[ControlLoop] = []
+    xds = (
+        XdsServer(door, lambda: led[0].epoch if led else 0, load_secret(settings.front_doors_token_file))
+        if settings.edge_xds_port
+        else None
+    )
+    publishers: list[EdgePublisher] = [FilePublisher(door), *([xds] if xds else [])]
     world = World(
         snapshot=snapshot,
         workload=store.workload.workload,
         launch=launch_of,
         route=partial(route, relay=edge_relay(settings)),
         executor=Executor(launchers, Describer(store, settings, environ, clock)),
-        publisher=Publishers(admission_source(settings, store.keys, clock), [FilePublisher(door)]),
+        publisher=Publishers(admission_source(settings, store.keys, clock), publishers),
         edge=edge,
     )
     loop_settings = LoopSettings(
@@ -155,6 +165,7 @@ def wire(
     )
     stores = LoopStores(store.fleet, store.agents, store.plans, store.evidence, store.events, store.leases)
     loop = ControlLoop(loop_settings, stores, world, clock)
+    led.append(loop)
     spread = random.Random(installation)  # noqa: S311 (spreads polls, protects nothing)
     collectors = [Collector(p, store.offers, store.events, clock, jitter=random.Random(spread.random())) for p in providers]  # noqa: S311
     readers = [NoticeReader(p, p.notices, store.fleet, store.agents, clock) for p in providers if p.notices is not None]
@@ -172,4 +183,4 @@ def wire(
         sign_client=load_signer(settings.signing_key_file).sign,
         facts={"role": "control plane", "version": version("headrace"), "python": sys.version.split()[0], "holder": settings.holder},
     )
-    return ControlPlane(settings, store, loop, (*collectors, *readers), services, door, edge, clock)
+    return ControlPlane(settings, store, loop, (*collectors, *readers), services, door, edge, clock, xds)

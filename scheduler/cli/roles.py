@@ -53,12 +53,19 @@ def agent() -> None:
     os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 (becomes the agent process)
 
 
-def edge(config: Config = None) -> None:
-    """Run Envoy with the configuration that the control plane writes into the edge folder."""
+def edge(
+    config: Config = None,
+    region: Annotated[str | None, typer.Option(help="region whose clusters come first, also as provider:region")] = None,
+    origin: Annotated[str | None, typer.Option(help="whose requests come in here, as in the deployments' demand")] = None,
+    xds: Annotated[
+        list[str] | None, typer.Option(help="host:port of a control plane to ask, instead of the edge folder; repeatable")
+    ] = None,
+) -> None:
+    """Run Envoy: with the files that the control plane writes into the edge folder, or told by the control planes over xDS."""
     from scheduler.bootstrap.edge import prepare_edge
     from scheduler.bootstrap.settings import load_settings
 
-    argv, env = prepare_edge(load_settings(config), os.environ)
+    argv, env = prepare_edge(load_settings(config, edge_region=region, edge_origin=origin, edge_xds_servers=xds or None), os.environ)
     os.execve(argv[0], argv, {**os.environ, **env})  # noqa: S606 (becomes Envoy)
 
 

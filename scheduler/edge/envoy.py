@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from scheduler.domain.routing import EdgeBackend, EdgeConfig, EdgeEndpoint, EdgeLocality
 from scheduler.edge.envoy_errors import error_mappers
-from scheduler.edge.envoy_listener import FrontDoor, listener
+from scheduler.edge.envoy_listener import SECRETS_FILE, FrontDoor, listener, secret
 from scheduler.edge.envoy_relay import RETURN_ROUTES, quickened, relay_clusters, relayed, return_listener, return_table
 from scheduler.edge.envoy_routes import retry_policy, route_table
 from scheduler.edge.table import seen_from
@@ -38,6 +38,8 @@ def render(config: EdgeConfig, door: FrontDoor) -> dict[str, bytes]:
     clusters = [quickened(cluster(backend, sources[backend.deployment]), backend, through) for backend in config.backends]
     files["cds.json"] = _discovery(clusters + relay_clusters(config))
     files["rds.json"] = _discovery([route_table(config)])
+    if door.certificate is not None:
+        files[SECRETS_FILE] = _discovery([secret(door)])
     if through:
         files[RETURN_ROUTES] = _discovery([return_table(config, retry_policy())])
     returning = return_listener(config, _source(door.directory, RETURN_ROUTES), {"mappers": error_mappers()})
@@ -86,6 +88,11 @@ class XdsSource:
     token: str
 
 
+def secrets_of(door: FrontDoor) -> bytes:
+    """The file that names the certificate of a front door; a remote one writes its own, since its files lie beside it."""
+    return json.dumps(_discovery([secret(door)]), indent=1, sort_keys=True).encode()
+
+
 def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
     """The one file of a front door that is told everything else over xDS."""
     ads = {
@@ -114,7 +121,7 @@ def remote_bootstrap(door: FrontDoor, source: XdsSource) -> bytes:
         "typed_extension_protocol_options": http2,
     }
     optional = {"certificate": door.certificate, "private_key": door.private_key, "origin": door.origin, "region": door.region}
-    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log)}
+    told = {"port": door.port, "host": door.host, "access_log": str(door.access_log), "directory": str(door.directory)}
     told |= {name: str(value) for name, value in optional.items() if value}
     source_of = {"ads": {}, "resource_api_version": "V3"}
     content = {

@@ -17,6 +17,8 @@ NAMESPACE = "headrace"
 MODEL_STATE = "headrace.model"
 """Where the name that the body gave stands for the routes to look up."""
 USAGE_NAMESPACE = "headrace.usage"
+SECRETS_FILE = "sds.json"
+_CERTIFICATE = "front-door"
 JSON_FILTER = "envoy.filters.http.json_to_metadata"
 ROUTE_TABLE = "models"
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
@@ -76,7 +78,7 @@ def listener(door: FrontDoor, config: EdgeConfig, route_source: dict[str, Any]) 
     }
     chain: dict[str, Any] = {"filters": [{"name": "http", "typed_config": manager}]}
     if door.certificate is not None and door.private_key is not None:
-        chain["transport_socket"] = _tls(door.certificate, door.private_key)
+        chain["transport_socket"] = _tls(door)
     return {
         "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
         "name": "edge",
@@ -86,22 +88,28 @@ def listener(door: FrontDoor, config: EdgeConfig, route_source: dict[str, Any]) 
     }
 
 
-def _tls(certificate: Path, private_key: Path) -> dict[str, Any]:
-    """TLS 1.2 and above; a certificate that is moved into the place of the old one serves the next connection."""
-    files = {
-        "certificate_chain": {"filename": str(certificate)},
-        "private_key": {"filename": str(private_key)},
-        "watched_directory": {"path": str(certificate.parent)},
-    }
+def _tls(door: FrontDoor) -> dict[str, Any]:
+    """TLS 1.2 and above. Only certificates that a file of secrets names are read again when they change."""
+    source = {"path_config_source": {"path": str(door.directory / SECRETS_FILE)}, "resource_api_version": "V3"}
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-        "tls_certificates": [files],
+        "tls_certificate_sds_secret_configs": [{"name": _CERTIFICATE, "sds_config": source}],
         "alpn_protocols": ["h2", "http/1.1"],
     }
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {"@type": f"{_TYPES}.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": common},
     }
+
+
+def secret(door: FrontDoor) -> dict[str, Any]:
+    """Where the certificate and its key lie; files moved into that folder serve the next connection."""
+    files = {
+        "certificate_chain": {"filename": str(door.certificate)},
+        "private_key": {"filename": str(door.private_key)},
+        "watched_directory": {"path": str(door.certificate.parent if door.certificate else "")},
+    }
+    return {"@type": f"{_TYPES}.transport_sockets.tls.v3.Secret", "name": _CERTIFICATE, "tls_certificate": files}
 
 
 def _filters() -> list[dict[str, Any]]:

@@ -165,7 +165,7 @@ def _door_of(request: Any, door: FrontDoor) -> FrontDoor:
         return door
     told = dict(request.node.metadata.fields)
     text = {name: value.string_value for name, value in told.items() if value.string_value}
-    paths = {name: Path(text[name]) for name in ("access_log", "certificate", "private_key") if name in text}
+    paths = {name: Path(text[name]) for name in ("access_log", "certificate", "directory", "private_key") if name in text}
     words = {name: text[name] for name in ("host", "origin", "region") if name in text}
     port = {"port": int(told["port"].number_value)} if "port" in told else {}
     return replace(door, **paths, **words, **port)  # type: ignore[arg-type]

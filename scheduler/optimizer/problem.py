@@ -262,12 +262,12 @@ def pools_of(snapshot: Snapshot) -> list[Pool]:
     for offer in offers.values():
         near[offer.provider, offer.account, offer.region].append(offer)
     pools: list[Pool] = []
+    reserved = [(each, held) for each in snapshot.reservations if (held := _reserved_offer(each, snapshot)) is not None]
     for cluster in snapshot.clusters:
         here = [offer for offer in near[cluster.provider, cluster.account, cluster.region] if _offered_in(cluster, offer)]
         pools += [_market_pool(snapshot, cluster, offer, existing[pool_id(cluster.id, offer.id)]) for offer in here]
-        for reservation in snapshot.reservations:
-            offer_of = _reserved_offer(reservation, snapshot)
-            if offer_of is not None and _offered_in(cluster, offer_of):
+        for reservation, offer_of in reserved:
+            if _offered_in(cluster, offer_of):
                 identity = pool_id(cluster.id, offer_of.id)
                 most = reservation.count if _open(cluster) else existing[identity]
                 pools.append(Pool(identity, cluster, offer_of, existing[identity], most, 0, 0, reservation.id))
@@ -351,11 +351,18 @@ def _option(
     return Option(deployment, pool, shape, current, least, most, start_cost(snapshot, model, pool, shape))
 
 
+def cheapest_egress(snapshot: Snapshot) -> dict[str, int]:
+    """The least price of bringing a GB to each place, as ``provider:region``; micro-USD."""
+    found: dict[str, int] = {}
+    for (_, to), price in snapshot.egress_micro_usd_per_gb.items():
+        found[to] = min(price, found.get(to, price))
+    return found
+
+
 def start_cost(snapshot: Snapshot, model: Model, pool: Pool, shape: EngineShape) -> int:
     """Paying a node while it launches and loads, and moving the weights there, spread over the horizon; micro-USD/h."""
     share = shape.nodes if shape.nodes > 1 else shape.accelerators_per_node / pool.offer.instance_type.accelerator_count
     paid = pool.list_price * share * (pool.offer.launch_s + shape.start_s) / 3600
-    there = f"{pool.offer.provider}:{pool.offer.region}"
-    prices = [price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == there]
+    prices = [price for (_, to), price in snapshot.egress_micro_usd_per_gb.items() if to == pool.place]
     egress = min(prices) * model.weights_gib if prices else 0.0
     return round((paid + egress) / snapshot.amortisation_h)

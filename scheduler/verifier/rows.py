@@ -164,8 +164,8 @@ def _kind(deployment: Deployment, option: Option, rates: tuple[int, ...]) -> _Ki
 
 def _launched(deployment: Deployment, option: Option) -> frozenset[str]:
     """The group that a replica still to be started there falls with."""
-    group = option.pool.offer.launch_group if deployment.rules.stockout_share > 0 else ""
-    return frozenset({f"launch {group}"} if group else ())
+    group = option.pool.offer.launch_group
+    return frozenset({f"launch {group}"} if group and deployment.rules.stockout_share > 0 else ())
 
 
 class _Builder:

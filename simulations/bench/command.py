@@ -44,6 +44,19 @@ def supply(rows: Annotated[int, typer.Option(min=1000, help="offers over all clo
     _show(asyncio.run(run(rows)), as_json)
 
 
+@command.command("edge")
+def edge(
+    deployments: Annotated[int, typer.Option(min=1, max=20_000, help="models that the front door knows")] = 1000,
+    seconds: Annotated[float, typer.Option(min=0.5, help="of each sample")] = 4.0,
+    rounds: Annotated[int, typer.Option(min=1, max=50)] = 3,
+    as_json: Json = False,
+) -> None:
+    """The front door with every feature on; the peer is bare Envoy with one static cluster."""
+    from simulations.bench.edge import run
+
+    _show(run(deployments, seconds, rounds), as_json)
+
+
 @command.command("placement")
 def placement(
     size: Annotated[list[str] | None, typer.Option(help="CLOUDSxCLUSTERSxDEPLOYMENTS of a generated problem; repeatable")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +49,11 @@ class Assembly:
             for place, (index, units) in enumerate(each):
                 self._limit[pool, place], self._units[pool, place] = index, units
         self._most = np.array([limit.most for limit in fleet.limits])
+        bounded = [limit for limit in fleet.limits if len(limit.pools)]
+        assert len(bounded) == len(fleet.limits)
+        self._member = np.concatenate([np.zeros(0, np.int64), *(limit.pools for limit in bounded)])
+        self._draws = np.concatenate([np.zeros(0), *(limit.units for limit in bounded)])
+        self._begin = np.cumsum([0, *(len(limit.pools) for limit in bounded)])[:-1]
 
     def put(self, index: int, answer: Answer) -> None:
         self._change(index, answer, 1.0)
@@ -78,19 +84,27 @@ class Assembly:
         """float64 [pool]: nodes that stock, quotas and reservations still leave, pool by pool."""
         left = self.fleet.most - nodes
         if self._most.size:
-            drawn = np.array([limit.units @ nodes[limit.pools] for limit in self.fleet.limits])
-            spare = np.where(self._units > 1e-9, np.floor((self._most - drawn)[self._limit] / self._units + ROUND), np.inf)
+            spare = np.where(self._units > 1e-9, np.floor((self._most - self.drawn(nodes))[self._limit] / self._units + ROUND), np.inf)
             left = np.minimum(left, spare.min(axis=1, initial=np.inf))
         return np.maximum(left, 0.0)
 
     def holds(self) -> bool:
         """True where every limit is kept."""
         nodes = self.nodes()
-        kept = all(limit.units @ nodes[limit.pools] <= limit.most + ROUND for limit in self.fleet.limits)
-        return kept and bool((nodes <= self.fleet.most + ROUND).all())
+        return bool((nodes <= self.fleet.most + ROUND).all()) and bool((self.drawn(nodes) <= self._most + ROUND).all())
+
+    def drawn(self, nodes: Floats) -> Floats:
+        """float64 [limit]: units that so many nodes (float64 [pool]) take of each limit."""
+        return np.add.reduceat(self._draws * nodes[self._member], self._begin) if len(self._begin) else np.zeros(0)
+
+    def over(self, nodes: Floats) -> list[Ints]:
+        """The pools of every limit that so many nodes break."""
+        return [self.fleet.limits[index].pools for index in np.flatnonzero(self.drawn(nodes) > self._most + ROUND)]
 
     def copy(self) -> Assembly:
-        return Assembly(self.fleet, list(self.answers), self.used.copy(), self.own)
+        other = copy(self)
+        other.answers, other.used = list(self.answers), self.used.copy()
+        return other
 
 
 @dataclass(frozen=True)
@@ -130,9 +144,16 @@ def insert(assembly: Assembly, index: int, prices: Floats, taste: Taste, nodes_m
     )
     for _ in range(CROWDED_MAX):
         answer = _covered(block, choice, block.g * taste.firmness, nodes_max)
-        over = [p for p, amount in usage(block, answer).items() if amount > space[p] + ROUND]
+        taken_there = usage(block, answer)
+        over = [p for p, amount in taken_there.items() if amount > space[p] + ROUND]
         if not over:
-            return answer
+            crowded = _crowded(assembly, taken_there, nodes)
+            if not crowded:
+                return answer
+            # Each pool has room, but together they break a limit: the one that is used most goes on, the others open no more nodes.
+            closed = np.isin(pool, crowded)
+            choice.most[len(pool) :][closed] = 0
+            continue
         # Columns of one pool share its room: keep what the answer wants most there, and offer the others what is left.
         for p in over:
             left = space[p]
@@ -145,7 +166,19 @@ def insert(assembly: Assembly, index: int, prices: Floats, taste: Taste, nodes_m
     return nothing(block)
 
 
-CROWDED_MAX = 6
+def _crowded(assembly: Assembly, taken: dict[int, float], nodes: Floats) -> list[int]:
+    """Pools that must open no more nodes, so that what they share with others is kept; none where all limits hold."""
+    after = nodes.copy()
+    for p, amount in taken.items():
+        after[p] = np.ceil((assembly.used[p] + amount) / assembly.fleet.size[p] - ROUND)
+    found: set[int] = set()
+    for members in assembly.over(after):
+        here = [p for p in members.tolist() if after[p] > nodes[p]]
+        found.update(here if len(here) < 2 else sorted(here, key=lambda p: nodes[p] - after[p])[1:])
+    return sorted(found)
+
+
+CROWDED_MAX = 8
 
 
 @dataclass(frozen=True)

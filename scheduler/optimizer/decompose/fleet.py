@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.domain.jurisdiction import within
 from scheduler.domain.lifecycle import ClusterState, Schedulability
 from scheduler.domain.snapshot import Snapshot
 from scheduler.domain.units import MICRO
-from scheduler.domain.workload import Deployment, EngineShape, FailureDomain, Model
+from scheduler.domain.workload import Deployment, EngineShape, Model
 from scheduler.optimizer.decompose.arrays import Flags, Floats, Ints
 from scheduler.optimizer.decompose.blocks import Block, Columns, Family, kinds, scaled, subsets
+from scheduler.optimizer.decompose.places import Places
 from scheduler.optimizer.problem import DemandClass, Pool, demand_classes, pools_of, running_replicas, start_cost
 
 PENALTY, PENALTY_BEST_EFFORT = 1_000.0, 20.0
@@ -52,79 +52,6 @@ class FleetArrays:
     most: Floats
     limits: tuple[Limit, ...]
     blocks: tuple[Block, ...]
-
-
-class Places:
-    """Pools by what rules ask of them, as masks (bool [pool]) made once."""
-
-    def __init__(self, snapshot: Snapshot, pools: Sequence[Pool]) -> None:
-        self.snapshot, self.pools = snapshot, pools
-        self.count = np.array([pool.offer.instance_type.accelerator_count for pool in pools], np.int64)
-        self.revocable = np.array([pool.offer.capacity_type.revocable for pool in pools], np.bool_)
-        self._by = {
-            "provider": self._names(lambda pool: pool.offer.provider),
-            "region": self._names(lambda pool: pool.offer.region),
-            "cluster": self._names(lambda pool: pool.cluster.id),
-            "accelerator": self._names(lambda pool: pool.offer.instance_type.accelerator),
-            "capacity": self._names(lambda pool: pool.offer.capacity_type.value),
-            "jurisdiction": self._names(lambda pool: pool.cluster.jurisdiction),
-            "place": self._names(lambda pool: pool.place),
-        }
-        self.domain = {kind: self._numbers([pool.domain(kind) for pool in pools]) for kind in FailureDomain}
-        self.spot_group = self._numbers([pool.spot_group for pool in pools])
-        self.spot_group[~self.revocable] = -1
-        self.launch_group = self._numbers([pool.launch_group for pool in pools])
-        self.launch_group[np.array([not pool.launch_group for pool in pools], np.bool_)] = -1
-        self._within: dict[tuple[str, ...], Flags] = {}
-
-    def _names(self, of: object) -> dict[str, Flags]:
-        names = [of(pool) for pool in self.pools]  # type: ignore[operator]
-        array = np.array(names, dtype=object)
-        return {name: array == name for name in set(names)}
-
-    @staticmethod
-    def _numbers(names: Sequence[str]) -> Ints:
-        known: dict[str, int] = {}
-        return np.array([known.setdefault(name, len(known)) for name in names], np.int64)
-
-    def any_of(self, what: str, names: Sequence[str]) -> Flags:
-        """Pools with one of these names; all of them where there are none."""
-        if not names:
-            return np.ones(len(self.pools), np.bool_)
-        found = np.zeros(len(self.pools), np.bool_)
-        for name in names:
-            if name in self._by[what]:
-                found |= self._by[what][name]
-        return found
-
-    def inside(self, jurisdictions: tuple[str, ...]) -> Flags:
-        """Pools under one of these jurisdictions."""
-        if jurisdictions not in self._within:
-            found = np.zeros(len(self.pools), np.bool_)
-            for name, mask in self._by["jurisdiction"].items():
-                if within(name, jurisdictions):
-                    found |= mask
-            self._within[jurisdictions] = found
-        return self._within[jurisdictions]
-
-    def allowed(self, deployment: Deployment) -> Flags:
-        """Pools that the deployment's own rules allow, whatever the shape."""
-        rules = deployment.rules
-        mask = self.any_of("provider", rules.providers) & self.any_of("region", rules.regions)
-        mask &= self.any_of("cluster", rules.clusters) & self.any_of("accelerator", rules.accelerators)
-        mask &= self.any_of("capacity", rules.capacity_types) & self.inside(rules.jurisdictions)
-        return mask if rules.spot_ceiling > 0 else mask & ~self.revocable
-
-    def fits(self, shape: EngineShape) -> Flags:
-        """Pools whose nodes hold a replica of this shape; a gang takes whole nodes."""
-        need = shape.accelerators_per_node
-        mask = self.any_of("accelerator", (shape.accelerator,))
-        return mask & (self.count == need if shape.nodes > 1 else self.count >= need)
-
-    def serves(self, demand: DemandClass) -> Flags:
-        """Pools where this demand may be served."""
-        mask = self.inside(demand.jurisdictions)
-        return mask & ~self.any_of("place", tuple(demand.far)) if demand.far else mask
 
 
 def fleet_arrays(snapshot: Snapshot, before: FleetArrays | None = None) -> FleetArrays:
@@ -255,7 +182,12 @@ class BlockBuilder:
         for shape in snapshot.shapes:
             self._shapes[shape.model, shape.engine.value].append(shape)
         self._fits: dict[str, Flags] = {}
-        self._start: dict[tuple[str, int], float] = {}
+        self._start: dict[str, Floats] = {}
+        number = {pool.id: index for index, pool in enumerate(places.pools)}
+        self._runs: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
+        for (deployment, where, cut), count in running.items():
+            if where in number:
+                self._runs[deployment, cut][number[where]] = count
 
     def block(self, deployment: Deployment, model: Model) -> Block:
         shapes = self._shapes[model.id, deployment.engine.value]
@@ -272,42 +204,34 @@ class BlockBuilder:
             deployment, classes, rates[:, first], pool[first], self._list_price(pool[first], shape[first], deployment)
         )
         families = self._families(deployment, classes, rates[:, first], (pool[first], kept[first]))
-        price = np.array([p.price / MICRO / p.offer.instance_type.accelerator_count for p in self._places.pools])
-        dearest = float((price[pool] * columns.accelerators).max()) if len(pool) else 1.0
+        dearest = float((self._places.price[pool] * columns.accelerators).max()) if len(pool) else 1.0
         replicas = max(deployment.min_replicas, _replicas_needed(rows, wish, covering))
         penalty = PENALTY_BEST_EFFORT if deployment.best_effort else PENALTY
         give_up = penalty * (1.0 + dearest * replicas) * max(1, deployment.priority) / 100
         return Block(deployment, shapes, classes, columns, rows, wish, covering, give_up, rates[:, first], families)
 
     def _candidates(self, deployment: Deployment, model: Model, shapes: Sequence[EngineShape]) -> tuple[Ints, Ints, Floats, Ints, Flags]:
-        """(pool, shape, start USD/h, most, kept) of every column."""
-        allowed = self._places.allowed(deployment)
-        found: list[tuple[int, int, float, int, bool]] = []
+        """(pool, shape, start USD/h, most, kept) of every column: by shape and pool, what runs there before what could come."""
+        places, allowed = self._places, self._places.allowed(deployment) & ~self._places.shut
+        found: list[Floats] = [np.zeros((0, 5))]
         for s, shape in enumerate(shapes):
             if shape.id not in self._fits:
-                self._fits[shape.id] = self._places.fits(shape)
-            for p in np.flatnonzero(allowed & self._fits[shape.id]):
-                found += self._columns(deployment, model, shape, int(p), s)
-        table = np.array(found, np.float64).reshape(len(found), 5)
-        return table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2].copy(), table[:, 3].astype(np.int64), table[:, 4] > 0
-
-    def _columns(self, deployment: Deployment, model: Model, shape: EngineShape, p: int, s: int) -> list[tuple[int, int, float, int, bool]]:
-        pool = self._places.pools[p]
-        current = self._running.get((deployment.id, pool.id, shape.id), 0)
-        cluster = pool.cluster
-        if cluster.schedulability is Schedulability.DRAINING or cluster.state is ClusterState.LOST:
-            return []
-        closed = cluster.schedulability is Schedulability.CORDONED or cluster.state is ClusterState.SUSPECT
-        slots = pool.max_nodes // shape.nodes * (pool.offer.instance_type.accelerator_count // shape.accelerators_per_node)
-        most = min(deployment.max_replicas, slots)
-        kept = [(p, s, 0.0, min(current, most), True)] if current else []
-        more = 0 if closed else most - min(current, most)
-        if more <= 0:
-            return kept
-        key = (shape.id, p)
-        if key not in self._start:
-            self._start[key] = start_cost(self._snapshot, model, pool, shape) / MICRO
-        return [*kept, (p, s, self._start[key], more, False)]
+                self._fits[shape.id] = places.fits(shape)
+                self._start[shape.id] = places.start(self._snapshot, model, shape)
+            pool = np.flatnonzero(allowed & self._fits[shape.id])
+            slots = places.nodes[pool] // shape.nodes * (places.count[pool] // shape.accelerators_per_node)
+            most = np.minimum(deployment.max_replicas, slots)
+            running = self._runs.get((deployment.id, shape.id), {})
+            kept = np.minimum([running.get(p, 0) for p in pool.tolist()], most) if running else np.zeros(len(pool), np.int64)
+            more = np.where(places.closed[pool], 0, most - kept)
+            rows = np.zeros((2, len(pool), 5))
+            rows[:, :, 0], rows[:, :, 1] = pool, s
+            rows[0, :, 3], rows[0, :, 4] = kept, 1.0
+            rows[1, :, 2], rows[1, :, 3] = self._start[shape.id][pool], more
+            table = rows.transpose(1, 0, 2).reshape(-1, 5)
+            found.append(table[table[:, 3] > 0])
+        whole = np.concatenate(found)
+        return whole[:, 0].astype(np.int64), whole[:, 1].astype(np.int64), whole[:, 2].copy(), whole[:, 3].astype(np.int64), whole[:, 4] > 0
 
     def _features(self, deployment: Deployment, column: tuple[Ints, Ints, Flags], rates: Floats) -> list[Floats | Ints]:
         """What tells columns, each (pool, shape, kept), apart beyond their cost."""
@@ -331,9 +255,10 @@ class BlockBuilder:
 
     def _list_price(self, pool: Ints, shape: Ints, deployment: Deployment) -> Floats:
         shapes = self._shapes[deployment.model, deployment.engine.value]
-        return np.array(
-            [self._places.pools[p].list_price * share(shapes[s], self._places.pools[p]) / MICRO for p, s in zip(pool, shape, strict=True)]
-        )
+        whole = np.array([each.nodes if each.nodes > 1 else 0 for each in shapes], np.float64)[shape] if len(shape) else np.zeros(0)
+        taken = np.array([each.accelerators_per_node for each in shapes], np.float64)[shape] if len(shape) else np.zeros(0)
+        share = np.where(whole > 0, whole, taken / self._places.count[pool])
+        return self._places.list_price[pool] * share / MICRO
 
     def _rows(
         self, deployment: Deployment, classes: Sequence[DemandClass], rates: Floats, pool: Ints, price: Floats

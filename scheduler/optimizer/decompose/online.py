@@ -18,7 +18,8 @@ from scheduler.domain.workload import Deployment
 from scheduler.optimizer.decompose.arrays import Floats
 from scheduler.optimizer.decompose.assemble import Assembly, Taste, insert, staying
 from scheduler.optimizer.decompose.blocks import Block
-from scheduler.optimizer.decompose.fleet import BlockBuilder, FleetArrays, Places, fleet_arrays
+from scheduler.optimizer.decompose.fleet import BlockBuilder, FleetArrays, fleet_arrays
+from scheduler.optimizer.decompose.places import Places
 from scheduler.optimizer.decompose.price import Answer
 from scheduler.optimizer.decompose.solve import Decomposed
 from scheduler.optimizer.problem import running_replicas
