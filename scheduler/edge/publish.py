@@ -11,8 +11,15 @@ import structlog
 from scheduler.domain.routing import EdgeConfig
 from scheduler.edge.envoy import render
 from scheduler.edge.envoy_listener import FrontDoor
+from scheduler.edge.envoy_relay import RETURN_ROUTES
 
 log = structlog.get_logger(__name__)
+
+WATCHES = Path("/proc/sys/fs/inotify/max_user_instances")
+"""Envoy takes one for each file it watches, and ends itself where it gets none."""
+OTHER_WATCHES = 16
+"""Of these, for other files and for other programs of this user."""
+REMEDY = "The table stays as it was. Tell front doors over xDS (edge_xds_port), or raise fs.inotify.max_user_instances."
 
 
 class FilePublisher:
@@ -21,12 +28,21 @@ class FilePublisher:
     A new process compares with what lies in the folder, so a restarted control plane that wants the same changes nothing.
     """
 
-    def __init__(self, door: FrontDoor) -> None:
+    def __init__(self, door: FrontDoor, deployments_max: int | None = None) -> None:
+        """``deployments_max``: most that Envoy can watch files for; what the kernel allows where it is left out."""
         self._door = door
         self._lock = asyncio.Lock()
+        self._most = deployments_max if deployments_max is not None else _watches() - OTHER_WATCHES
+        self._refused = 0
 
     async def publish(self, config: EdgeConfig) -> bool:
-        """Put the configuration in place; False where every byte was there already."""
+        """Put the configuration in place; False where every byte was there already, or where it would end Envoy."""
+        if len(config.backends) > self._most:
+            if self._refused != len(config.backends):
+                self._refused = len(config.backends)
+                log.error("edge_table_refused", deployments=self._refused, deployments_max=self._most, remedy=REMEDY)
+            return False
+        self._refused = 0
         files = render(config, self._door)
         async with self._lock:
             changed = await asyncio.to_thread(self._put, files)
@@ -43,10 +59,17 @@ class FilePublisher:
             draft = directory / f".{name}.new"
             draft.write_bytes(files[name])
             os.replace(draft, directory / name)
-        for stale in directory.glob("eds-*.json"):
+        for stale in (*directory.glob("eds-*.json"), directory / RETURN_ROUTES):
             if stale.name not in files:
-                stale.unlink()
+                stale.unlink(missing_ok=True)
         return changed
+
+
+def _watches() -> int:
+    try:
+        return int(WATCHES.read_text())
+    except (OSError, ValueError):
+        return 1 << 20  # a system without that limit
 
 
 def _read(path: Path) -> bytes | None:

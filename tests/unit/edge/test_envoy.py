@@ -87,3 +87,12 @@ def test_envoy_is_found_where_the_environment_says(tmp_path: Path) -> None:
 def test_envoy_runs_without_shared_memory_so_that_several_fit_a_host() -> None:
     argv, _ = envoy_command(Path("/run/edge"), {})
     assert {"--disable-hot-restart", "/run/edge/bootstrap.json"} <= set(argv)
+
+
+async def test_a_table_that_would_end_envoy_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
+    publisher = FilePublisher(FrontDoor(tmp_path, 8080, 9901, tmp_path / "log"), deployments_max=1)
+    assert await publisher.publish(CONFIG)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.json")}
+    many = EdgeConfig(CONFIG.routes, (*CONFIG.backends, EdgeBackend("other", "other", (PLACE,), 16)))
+    assert not await publisher.publish(many)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.json")} == before
