@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scheduler.optimizer.decompose.arrays import Floats, Ints
+from scheduler.optimizer.decompose.arrays import Flags, Floats, Ints
 from scheduler.optimizer.decompose.blocks import Block
 from scheduler.optimizer.decompose.cover import cover
 from scheduler.optimizer.decompose.fleet import FleetArrays
@@ -141,6 +141,7 @@ def insert(assembly: Assembly, index: int, prices: Floats, taste: Taste, nodes_m
         np.concatenate([columns.start + taste.filling * prices[pool] * taken, columns.start + new]),
         np.concatenate([in_gaps, in_all - in_gaps]),
         np.concatenate([columns.kind, columns.kind]),
+        np.concatenate([columns.kept, columns.kept]),
     )
     for _ in range(CROWDED_MAX):
         answer = _covered(block, choice, block.g * taste.firmness, nodes_max)
@@ -183,17 +184,18 @@ CROWDED_MAX = 8
 
 @dataclass(frozen=True)
 class _Choice:
-    """Columns twice: in gaps, then on new nodes. costs: float64. most: int64. kind: int64."""
+    """Columns twice: in gaps, then on new nodes. costs: float64. most: int64. kind: int64. kept: bool."""
 
     costs: Floats
     most: Ints
     kind: Ints
+    kept: Flags
 
 
 def _covered(block: Block, choice: _Choice, give_up: Floats, nodes_max: int) -> Answer:
     columns = block.columns
     while True:
-        chosen, _ = pick(choice.kind, choice.costs, choice.most, block.needed, block.rows, block.alike)
+        chosen, _ = pick(choice.kind, choice.costs, choice.most, block.needed, block.rows, block.alike, choice.kept)
         of = choice.kind[chosen]
         _, cost, x, y, _ = cover(
             np.ascontiguousarray(block.a[:, of]), block.e, block.b, block.own, choice.costs[chosen], give_up, choice.most[chosen],

@@ -151,6 +151,13 @@ def cover(
     if nodes_max == 0 or bound >= limit * (1.0 - 1e-9):
         return bound, best, best_x, best_y, w
     keep_columns, keep_rows = _worth(a, b, own, c, u, w, relaxed, limit - bound)
+    if keep_columns.size == 0:
+        # Whatever is better than what is known would have to do without any column.
+        x = np.zeros(n, np.int64)
+        cost, y = _finish(a, e, b, own, c, g, x)
+        if cost < limit:
+            best, best_x, best_y = cost, x, y
+        return max(bound, min(best, known)), best, best_x, best_y, w
     small = np.empty((keep_rows.size, keep_columns.size))
     for i in range(keep_rows.size):
         for j in range(keep_columns.size):

@@ -68,7 +68,7 @@ def near_misses(solved: Decomposed, block: Block, used: set[str], most: int) -> 
 def _with(block: Block, costs: np.ndarray[tuple[int], np.dtype[np.float64]], column: int) -> float:
     """USD/h of the block's best answer that has a replica on this column; ``inf`` where its rules allow none."""
     columns = block.columns
-    chosen, most = pick(columns.kind, costs, columns.most, block.needed, block.rows, block.alike)
+    chosen, most = pick(columns.kind, costs, columns.most, block.needed, block.rows, block.alike, columns.kept)
     chosen, most = np.append(chosen, column), np.append(most, max(1, columns.most[column]))
     kind = columns.kind[chosen]
     a, here = block.a[:, kind], np.zeros(len(chosen))

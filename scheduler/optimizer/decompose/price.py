@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from scheduler.optimizer.decompose.arrays import Floats, Ints
+from scheduler.optimizer.decompose.arrays import Flags, Floats, Ints
 from scheduler.optimizer.decompose.blocks import Block
 from scheduler.optimizer.decompose.cover import cover
 
@@ -41,7 +41,7 @@ def best_answer(block: Block, costs: Floats, known: float, nodes_max: int) -> tu
     """(lower bound, an answer cheaper than ``known`` or None) for costs by column (float64 [column])."""
     columns = block.columns
     for _ in range(ROUNDS_MAX):
-        chosen, most = pick(columns.kind, costs, columns.most, block.needed, block.rows, block.alike)
+        chosen, most = pick(columns.kind, costs, columns.most, block.needed, block.rows, block.alike, columns.kept)
         kind = columns.kind[chosen]
         bound, cost, x, y, _ = cover(
             np.ascontiguousarray(block.a[:, kind]), block.e, block.b, block.own,
@@ -60,11 +60,14 @@ def best_answer(block: Block, costs: Floats, known: float, nodes_max: int) -> tu
 
 
 @njit(cache=True, nogil=True)
-def pick(kind: Ints, costs: Floats, most: Ints, needed: Ints, rows: Floats, alike: Ints) -> tuple[Ints, Ints]:
+def pick(
+    kind: Ints, costs: Floats, most: Ints, needed: Ints, rows: Floats, alike: Ints, kept: Flags
+) -> tuple[Ints, Ints]:  # fmt: skip
     """Columns worth a look, and how many of each: cheapest first, without those that cheaper ones can replace wherever they help.
 
     A column replaces another that falls with the same losses (``alike``, int64 [kind]) where it is no worse in any row. The last
-    column of a kind may be used without limit: that stands for the dearer ones left out, and the bound holds.
+    column of a kind may be used without limit: that stands for the dearer ones left out, and the bound holds. What runs already (``kept``,
+    bool [column]) replaces nothing and is used no further than it runs.
     """
     order = np.argsort(costs)
     keep = np.zeros(costs.size, np.int64)
@@ -75,13 +78,13 @@ def pick(kind: Ints, costs: Floats, most: Ints, needed: Ints, rows: Floats, alik
         room = 0
         for k in range(count):
             there = kind[keep[k]]
-            if alike[there] == alike[here] and (there == here or _no_worse(rows, there, here)):
+            if not kept[keep[k]] and alike[there] == alike[here] and (there == here or _no_worse(rows, there, here)):
                 room += limit[k]
                 if room >= needed[here]:
                     break
         if room < needed[here] and most[j] > 0:
             keep[count] = j
-            limit[count] = most[j] if room + most[j] < needed[here] else max(most[j], needed[here] * 2)
+            limit[count] = most[j] if kept[j] or room + most[j] < needed[here] else max(most[j], needed[here] * 2)
             count += 1
     return keep[:count], limit[:count]
 

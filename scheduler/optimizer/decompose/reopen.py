@@ -96,7 +96,8 @@ def _columns(assembly: Assembly, known: Known, index: int, views: Sequence[Float
     least = min((cost for cost, _ in costs), default=0.0)
     wanted = {int(c) for cost, answer in costs if cost <= least * (1 + NEAR) for c in answer.columns}
     for prices in views:
-        chosen, _ = pick(block.columns.kind, cost_at(block, prices), block.columns.most, block.needed, block.rows, block.alike)
+        own = block.columns
+        chosen, _ = pick(own.kind, cost_at(block, prices), own.most, block.needed, block.rows, block.alike, own.kept)
         wanted.update(chosen.tolist())
     by_cost = cost_at(block, views[0])
     current = assembly.answers[index]
