@@ -97,9 +97,13 @@ async def test_several_front_doors_serve_keep_serving_alone_and_take_changes_of_
             leader.epoch = 1
             with pytest.raises(FencedError):
                 await again.publish(config(first))
+            dialled = "cluster.control-plane.upstream_cx_total"
+            before = await stat(one, dialled)
             await leader.stop()
             await leader.start(config(first))
-            await asyncio.sleep(3)
+            async with asyncio.timeout(90):
+                while await stat(one, dialled) <= before:
+                    await asyncio.sleep(0.1)
             assert {answer.json()["choices"][0]["message"]["content"] for answer in [await one.chat() for _ in range(5)]} == {"b"}
 
 
